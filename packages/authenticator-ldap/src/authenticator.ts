@@ -186,13 +186,13 @@ function createLogin(
     const { username, password } = credentials;
     if (/[\r\n]$/.test(password))
       trace?.('the password ends with a line end, as echo writes one: use printf %s');
-    const asked = { signal, trace };
-    const { value: result, server } = await findEntry(directory, options, { username }, asked, [
+    const context = { signal, trace };
+    const { value: result, server } = await findEntry(directory, options, { username }, context, [
       resetFlag,
     ]);
     // The directory has answered: if the rest takes long, only this login is slow.
     backendAnswered?.();
-    const call = { ...asked, prefer: server };
+    const call = { ...context, prefer: server };
     return result.kind === 'found'
       ? await logIn(result.user, password, call)
       : await notFound(result, call);

@@ -22,9 +22,9 @@ export async function checkDirectory(
 ): Promise<readonly string[]> {
   const warnings = new Set<string>();
   const reports = await directory.check(async (connection) => {
-    const asked = (request: SearchRequest) => connection.search(request, signal);
+    const ask = (request: SearchRequest) => connection.search(request, signal);
     const isAnonymous = options.bind === undefined;
-    const search = isAnonymous ? anonymously(asked) : asked;
+    const search = isAnonymous ? anonymously(ask) : ask;
     const reader = isAnonymous
       ? 'only a service account may see it: give bind.dn and bind.password'
       : accountMaySee;
@@ -36,15 +36,16 @@ export async function checkDirectory(
     for (const warning of (await further?.(search)) ?? []) warnings.add(warning);
   }, signal);
   if (reports.length === 0) throw new Error('no LDAP server is known');
-  const bad = reports.filter(({ problem }) => problem !== undefined);
-  if (bad.length === 0) return [...warnings];
-  const count = bad.length === reports.length ? undefined : `${bad.length} of ${reports.length}`;
+  const failing = reports.filter(({ problem }) => problem !== undefined);
+  if (failing.length === 0) return [...warnings];
+  const count =
+    failing.length === reports.length ? undefined : `${failing.length} of ${reports.length}`;
   const head = count === undefined ? 'no LDAP server works' : `${count} LDAP servers do not work`;
-  const lines = bad.map(({ server: { url }, problem = '' }) =>
+  const lines = failing.map(({ server: { url }, problem = '' }) =>
     problem.includes(url) ? problem : `${url}: ${problem}`,
   );
   const text = [`${head}:`, ...lines.map((line) => `  ${line}`)].join('\n');
-  if (count !== undefined && bad.every(({ isPassedOver }) => isPassedOver))
+  if (count !== undefined && failing.every(({ isPassedOver }) => isPassedOver))
     return [text, ...warnings];
   throw new Error(text);
 }
@@ -71,11 +72,11 @@ async function lookForUsers(search: Search, user: UserOptions, reader: string): 
     return await findBase(search, 'the parent in user.dnTemplate', find.template.parent, reader);
   for (const base of find.bases) await findBase(search, 'user.base', base, reader);
   const name = unknownName();
-  const findsNoOne = async (what: string, option: string, filter: Filter | undefined) => {
+  const findsNoOne = async (description: string, option: string, filter: Filter | undefined) => {
     const request = { scope: find.scope, filter, sizeLimit: 2 };
-    const found = await checkFilter(search, what, find.bases, request);
-    if (found > 0)
-      throw new Error(`${what} finds entries for a name that no one has: correct ${option}`);
+    const count = await checkFilter(search, description, find.bases, request);
+    if (count > 0)
+      throw new Error(`${description} finds entries for a name that no one has: correct ${option}`);
   };
   await findsNoOne(
     'a search for a user',
@@ -125,7 +126,7 @@ async function findBase(
 /** Searches with values that no one has, so that few entries can be found. @returns how many there are */
 async function checkFilter(
   search: Search,
-  what: string,
+  description: string,
   bases: readonly string[],
   request: Pick<SearchRequest, 'scope' | 'sizeLimit'> & { readonly filter: Filter | undefined },
 ): Promise<number> {
@@ -135,7 +136,7 @@ async function checkFilter(
   for (const base of bases) {
     const { code, entries } = await search({ ...request, base, filter, attributes: ['1.1'] });
     if (code !== 0 && code !== 10)
-      throw new Error(`${what} below "${base}" does not work: ${explained(code)}`);
+      throw new Error(`${description} below "${base}" does not work: ${explained(code)}`);
     count += entries.length;
   }
   return count;

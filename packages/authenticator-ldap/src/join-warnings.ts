@@ -24,14 +24,16 @@ export function joinWarnings({ find }: UserOptions): readonly string[] {
   if (find.by === 'dn') return [];
   const { comparison } = find.lookUpFilter ?? find.filter;
   if (comparison === undefined) return [noComparison];
-  const own = comparedAttributes(comparison).filter((attribute) =>
+  const chosen = comparedAttributes(comparison).filter((attribute) =>
     ownAttributes.has(attribute.toLowerCase().split(';')[0] ?? ''),
   );
-  if (own.length === 0) return [];
+  if (chosen.length === 0) return [];
   const option =
     find.lookUpFilter === undefined ? 'the filter of options.user' : 'user.lookUpFilter';
-  const risk = `in many directories users can write ${own.length === 1 ? 'it' : 'them'} in their own entry, and so give their groups to another account, or keep another user from being found`;
+  const risk = `in many directories users can write ${chosen.length === 1 ? 'it' : 'them'} in their own entry, and so give their groups to another account, or keep another user from being found`;
   const fix =
     'Make sure that only administrators can, or set user.lookUpFilter to an attribute such as uid, sAMAccountName or userPrincipalName';
-  return [`${option} finds users of other authenticators by ${own.join(' and ')}: ${risk}. ${fix}`];
+  return [
+    `${option} finds users of other authenticators by ${chosen.join(' and ')}: ${risk}. ${fix}`,
+  ];
 }

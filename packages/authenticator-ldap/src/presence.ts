@@ -25,13 +25,13 @@ export function createPresenceCheck({
     const checked = [
       user.find.by === 'search' && (await warningOfUsers(search, user.find)),
       groups?.by === 'search' &&
-        (await warningOf(search, 'groups', groups, groups.filter.presence, {
+        (await findWarning(search, 'groups', groups, groups.filter.presence, {
           effect: 'no one has groups',
           option: 'the filter of options.groups',
           first: 'the first group with a member',
         })),
     ];
-    const warnings = checked.filter((one) => typeof one === 'string');
+    const warnings = checked.filter((result) => typeof result === 'string');
     isSettled = warnings.length === 0;
     return warnings;
   };
@@ -41,15 +41,15 @@ async function warningOfUsers(
   search: Search,
   find: Extract<UserOptions['find'], { by: 'search' }>,
 ): Promise<string | undefined> {
-  const noUser = await warningOf(search, 'user', find, find.filter.presence, {
+  const noUser = await findWarning(search, 'user', find, find.filter.presence, {
     effect: 'no one can log in',
     option: 'the filter of options.user',
     first: 'the first user',
   });
   const presence = find.lookUpFilter?.presence;
   if (noUser !== undefined || presence === undefined) return noUser;
-  const joined: Filter = { kind: 'and', filters: [presence, find.filter.anyValues] };
-  return await warningOf(search, 'user', find, joined, {
+  const filter: Filter = { kind: 'and', filters: [presence, find.filter.anyValues] };
+  return await findWarning(search, 'user', find, filter, {
     effect: 'no user of another authenticator is found',
     option: 'options.user.lookUpFilter with the filter of options.user',
     first: 'the first user',
@@ -57,12 +57,12 @@ async function warningOfUsers(
 }
 
 /** @returns undefined if an entry was found, and also if the server did not say, such as at a limit */
-async function warningOf(
+async function findWarning(
   search: Search,
   section: 'user' | 'groups',
   { bases, scope }: Place,
   presence: Filter | undefined,
-  { effect, option, first }: Readonly<Record<'effect' | 'option' | 'first', string>>,
+  { effect, option, first: remedy }: Readonly<Record<'effect' | 'option' | 'first', string>>,
 ): Promise<string | undefined> {
   if (presence === undefined) return undefined;
   for (const base of bases) {
@@ -74,10 +74,10 @@ async function warningOf(
       sizeLimit: 1,
       timeLimit: 1,
     } as const;
-    const found = await search(request).catch(() => undefined);
-    if (found?.code !== 0 || found.entries.length > 0) return undefined;
+    const result = await search(request).catch(() => undefined);
+    if (result?.code !== 0 || result.entries.length > 0) return undefined;
   }
   const below = `${scope === 'one' ? 'directly ' : ''}below ${bases.map((base) => `"${base}"`).join(' or ')}`;
-  const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${first}`;
+  const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${remedy}`;
   return `${effect}: no entry ${below} matches ${filterText(presence)}, ${option} for any value. ${fix}`;
 }

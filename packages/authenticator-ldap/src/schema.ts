@@ -17,11 +17,11 @@ export function createSchemaCheck(
   return async (search) => {
     if (hasLooked) return;
     hasLooked = true;
-    const known = await readSchema(search, options.user.find).catch(() => undefined);
-    if (known === undefined) return;
+    const schema = await readSchema(search, options.user.find).catch(() => undefined);
+    if (schema === undefined) return;
     for (const [option, attributes] of namedAttributes(options)) {
       for (const attribute of new Set(attributes)) {
-        if (!isKnown(attribute, known)) logger.warn({ option, attribute }, notInSchema);
+        if (!isKnown(attribute, schema)) logger.warn({ option, attribute }, notInSchema);
       }
     }
   };
@@ -44,7 +44,9 @@ async function readSchema(
   for (const dn of dns) {
     const [subschema] = await readValues(search, dn, 'subschemaSubentry');
     if (subschema === undefined) continue;
-    const names = new Set((await readValues(search, subschema, 'attributeTypes')).flatMap(namesOf));
+    const names = new Set(
+      (await readValues(search, subschema, 'attributeTypes')).flatMap(readNames),
+    );
     // Active Directory may send a part of many values, under another name. objectClass is in every schema.
     return names.has('objectclass') ? names : undefined;
   }
@@ -68,10 +70,12 @@ async function readValues(
 }
 
 /** Reads the names from an attribute type, such as `( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )`. */
-function namesOf(attributeType: string): readonly string[] {
-  const [, one, several = ''] = /\bNAME\s+(?:'([^']*)'|\(([^)]*)\))/.exec(attributeType) ?? [];
+function readNames(attributeType: string): readonly string[] {
+  const [, single, several = ''] = /\bNAME\s+(?:'([^']*)'|\(([^)]*)\))/.exec(attributeType) ?? [];
   const names =
-    one === undefined ? [...several.matchAll(/'([^']*)'/g)].map(([, name = '']) => name) : [one];
+    single === undefined
+      ? [...several.matchAll(/'([^']*)'/g)].map(([, name = '']) => name)
+      : [single];
   return names.map((name) => name.toLowerCase());
 }
 
@@ -79,9 +83,9 @@ function namesOf(attributeType: string): readonly string[] {
  * Whether the schema has an attribute. An OID counts as known. An option follows a semicolon (RFC
  * 4512 section 2.5.2).
  */
-function isKnown(attribute: string, known: ReadonlySet<string>): boolean {
+function isKnown(attribute: string, schema: ReadonlySet<string>): boolean {
   const [name = ''] = attribute.toLowerCase().split(';');
-  return /^\d/.test(name) || known.has(name);
+  return /^\d/.test(name) || schema.has(name);
 }
 
 function namedAttributes({
@@ -89,36 +93,40 @@ function namedAttributes({
   groups,
 }: LdapOptions): readonly (readonly [string, readonly string[]])[] {
   const { username, uid, email, extra } = user.attributes;
-  const sent = [username, uid, email, ...Object.values(extra)].filter((one) => one !== undefined);
+  const attributes = [username, uid, email, ...Object.values(extra)].filter(
+    (attribute) => attribute !== undefined,
+  );
   const searching = groups?.by === 'search' ? groups : groups?.nested;
-  const placeholders = [...(searching?.filter.placeholders ?? [])].flatMap((one) =>
-    one.split('attribute:').slice(1),
+  const placeholders = [...(searching?.filter.placeholders ?? [])].flatMap((placeholder) =>
+    placeholder.split('attribute:').slice(1),
   );
   return [
-    ['user.filter', user.find.by === 'search' ? attributesOf(user.find.filter.anyValues) : []],
+    ['user.filter', user.find.by === 'search' ? listAttributes(user.find.filter.anyValues) : []],
     [
       'user.lookUpFilter',
       user.find.by === 'search' && user.find.lookUpFilter !== undefined
-        ? attributesOf(user.find.lookUpFilter.anyValues)
+        ? listAttributes(user.find.lookUpFilter.anyValues)
         : [],
     ],
-    ['user.attributes', sent],
+    ['user.attributes', attributes],
     ['groups.attribute', groups?.by === 'attribute' ? [groups.attribute] : []],
     [
       'groups.filter',
-      searching === undefined ? [] : [...attributesOf(searching.filter.anyValues), ...placeholders],
+      searching === undefined
+        ? []
+        : [...listAttributes(searching.filter.anyValues), ...placeholders],
     ],
-    ['groups.name', (groups?.name.attributes ?? []).filter((one) => one !== 'dn')],
+    ['groups.name', (groups?.name.attributes ?? []).filter((attribute) => attribute !== 'dn')],
   ];
 }
 
-function attributesOf(filter: Filter): readonly string[] {
+function listAttributes(filter: Filter): readonly string[] {
   switch (filter.kind) {
     case 'and':
     case 'or':
-      return filter.filters.flatMap(attributesOf);
+      return filter.filters.flatMap(listAttributes);
     case 'not':
-      return attributesOf(filter.filter);
+      return listAttributes(filter.filter);
     default:
       return filter.attribute === undefined ? [] : [filter.attribute];
   }

@@ -13,29 +13,29 @@ export async function delay(milliseconds: number, signal: AbortSignal): Promise<
 
 /** Creates a queue of callers who wait for a thing of which there are few. The first caller is served first. */
 export function createQueue<T>() {
-  const waiting = new Set<{ resolve(thing: T): void; reject(reason: unknown): void }>();
+  const waiters = new Set<{ resolve(thing: T): void; reject(reason: unknown): void }>();
   return {
     get length() {
-      return waiting.size;
+      return waiters.size;
     },
     /** @throws what `late` makes after `limit`, the reason of the signal, or the error of `rejectAll` */
     wait(bounds: WaitBounds): Promise<T> {
       let end = () => {};
       const start = (resolve: (thing: T) => void, reject: (reason: unknown) => void) => {
         const caller = { resolve, reject };
-        waiting.add(caller);
-        end = () => waiting.delete(caller);
+        waiters.add(caller);
+        end = () => waiters.delete(caller);
       };
       return bounded(bounds, start, () => end());
     },
     /** Gives the thing to the first caller. @throws Error when the queue is empty */
-    serve(thing: T): void {
-      const [first] = waiting;
-      if (first === undefined) throw new Error('The queue is empty.');
-      first.resolve(thing);
+    serve(value: T): void {
+      const [waiter] = waiters;
+      if (waiter === undefined) throw new Error('The queue is empty.');
+      waiter.resolve(value);
     },
     rejectAll(error: Error): void {
-      for (const caller of [...waiting]) caller.reject(error);
+      for (const caller of [...waiters]) caller.reject(error);
     },
   };
 }
@@ -46,17 +46,17 @@ export function createQueue<T>() {
  */
 export function createConcurrencyLimit(count: number) {
   const queue = createQueue<void>();
-  let taken = 0;
+  let inUse = 0;
   return async <T>(bounds: WaitBounds, work: () => Promise<T>): Promise<T> => {
     bounds.signal?.throwIfAborted();
-    if (taken < count) taken++;
+    if (inUse < count) inUse++;
     else await queue.wait(bounds);
     try {
       return await work();
     } finally {
       // A slot passes from one caller to the next, so no later caller gets it before those who wait.
       if (queue.length > 0) queue.serve();
-      else taken--;
+      else inUse--;
     }
   };
 }

@@ -24,7 +24,7 @@ export async function createRedisAuthenticator(
 ): Promise<Authenticator> {
   const shape = tokenShape(options.token);
   const store = await openStore(options, options.connection, context, now);
-  const { unknown, trackLastUse } = options;
+  const { unknown: unknownToken, trackLastUse } = options;
   const noteUse =
     trackLastUse === undefined ? undefined : createUseNotes(trackLastUse, store, context.logger);
   const extendSession = createSessionExtender(store, context.logger);
@@ -37,16 +37,16 @@ export async function createRedisAuthenticator(
       signal.throwIfAborted();
       if (!shape.matches(token)) return { kind: 'no-opinion' };
       const digest = digestToken(token);
-      const found = await lookUp(digest, store, signal);
-      if (found === undefined) {
+      const stored = await lookUp(digest, store, signal);
+      if (stored === undefined) {
         trace?.(noRecord(token, shape.prefix));
-        return unknown === 'rejected'
+        return unknownToken === 'rejected'
           ? { kind: 'rejected', reason: 'invalid-credentials' }
           : { kind: 'no-opinion' };
       }
-      const decision = decideByRecord(found.record, found.keyExpiresAt, now());
+      const decision = decideByRecord(stored.record, stored.keyExpiresAt, now());
       if (decision.kind === 'authenticated') {
-        extendSession(digest, found);
+        extendSession(digest, stored);
         noteUse?.(digest, decision.expiresAt?.getTime());
       }
       return decision;
@@ -67,8 +67,8 @@ function storeName(
 function noRecord(token: string, prefix: string | undefined): string {
   // Tokens of another system may have any shape behind the prefix.
   const mistake = prefix === undefined ? undefined : mistakeIn(token, prefix);
-  const why = mistake === undefined ? '' : `. If Sallyport issued it: it ${mistake}`;
-  return `Redis has no record of the token${why}`;
+  const hint = mistake === undefined ? '' : `. If Sallyport issued it: it ${mistake}`;
+  return `Redis has no record of the token${hint}`;
 }
 
 /**
@@ -85,16 +85,16 @@ export async function lookUp(
   store: Store,
   signal: AbortSignal,
 ): Promise<FoundRecord | undefined> {
-  const found = await readRecord(digest, store, signal).catch((error: unknown) => {
+  const stored = await readRecord(digest, store, signal).catch((error: unknown) => {
     if (!(error instanceof RedisProblem)) throw error;
     // Tokens on the other nodes of a cluster can still be looked up, and a shortage of this machine says nothing about
     // Redis. In both cases the circuit must stay closed.
     const isOfThisTokenAlone = error.kind === 'node' || error.kind === 'local';
     throw new AuthenticatorError(isOfThisTokenAlone ? 'failed' : 'unavailable', error.message);
   });
-  if (found === undefined || 'record' in found) return found;
+  if (stored === undefined || 'record' in stored) return stored;
   const record = `the record of the token with the SHA-256 ${digest}`;
-  throw new AuthenticatorError('failed', `${record} is bad: ${found.problem}`);
+  throw new AuthenticatorError('failed', `${record} is bad: ${stored.problem}`);
 }
 
 /**
@@ -120,17 +120,17 @@ async function checkServers(
     await Promise.all(answers.map((answer) => answer.catch(ignoreMoved)));
   }
 
-  async function problemsOf(node: Redis): Promise<readonly string[]> {
+  async function findProblems(node: Redis): Promise<readonly string[]> {
     const { host = '', port = '' } = node.options;
     return await ask(node).then(
       () => [],
-      (error: unknown) => [`${host}:${port}: ${connection.problemOf(error, host)}`],
+      (error: unknown) => [`${host}:${port}: ${connection.describeProblem(error, host)}`],
     );
   }
 
   const problems = await connection.run(async (client) => {
     const nodes = await knownMasters(client);
-    if (nodes.length > 1) return (await Promise.all(nodes.map(problemsOf))).flat();
+    if (nodes.length > 1) return (await Promise.all(nodes.map(findProblems))).flat();
     // The message of an error has the name of the only server already.
     await Promise.all(nodes.map(ask));
     return [];

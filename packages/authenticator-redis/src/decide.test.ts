@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decideByRecord, endOf, endOfKey } from './decide.ts';
+import { decideByRecord, endOfKey, findExpiry } from './decide.ts';
 import { goodRecord } from './testing/arbitrary-records.ts';
 
 const day = 86_400_000;
@@ -78,7 +78,7 @@ describe('a record', () => {
   ])(
     'ends at $expiresAt, of Redis at $keyExpiresAt: so at $end',
     ({ expiresAt, keyExpiresAt, end }) => {
-      expect(endOf({ username, expiresAt }, keyExpiresAt)).toBe(end);
+      expect(findExpiry({ username, expiresAt }, keyExpiresAt)).toBe(end);
     },
   );
 

@@ -5,18 +5,18 @@ import type { TokenRecord } from './record.ts';
  * Computes when Redis deletes a key.
  *
  * @param timeToLive the answer to PTTL: milliseconds, -1 for no end, -2 for no key
- * @param asked a time before that answer, milliseconds since 1970
+ * @param askedAt a time before that answer, milliseconds since 1970
  * @returns milliseconds since 1970; undefined: never. For a key that does not exist: a time in the past
  */
-export function endOfKey(timeToLive: unknown, asked: number): number | undefined {
+export function endOfKey(timeToLive: unknown, askedAt: number): number | undefined {
   // An unknown answer must not let a token live longer.
-  if (typeof timeToLive !== 'number') return asked;
+  if (typeof timeToLive !== 'number') return askedAt;
   if (timeToLive === -1) return undefined;
-  return timeToLive < 0 ? asked : asked + timeToLive;
+  return timeToLive < 0 ? askedAt : askedAt + timeToLive;
 }
 
 /** The end of a record or of its key, whichever comes first, in milliseconds since 1970. It is undefined if there is none. */
-export function endOf(
+export function findExpiry(
   { expiresAt }: TokenRecord,
   keyExpiresAt: number | undefined,
 ): number | undefined {
@@ -24,7 +24,7 @@ export function endOf(
   return Math.min(expiresAt, keyExpiresAt);
 }
 
-export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo {
+export function readUser({ username, uid, groups, extra }: TokenRecord): UserInfo {
   return {
     username,
     ...(uid !== undefined && { uid }),
@@ -45,7 +45,7 @@ export function decideByRecord(
   now: number,
 ): Decision {
   const { username: subject, audiences, notBefore, revokedAt, session } = record;
-  const end = endOf(record, keyExpiresAt);
+  const end = findExpiry(record, keyExpiresAt);
   // Even a revocation with a date in the future counts.
   if (revokedAt !== undefined) return { kind: 'rejected', reason: 'revoked', subject };
   // An idle session ends with its key. A key without an end was changed by someone else.
@@ -56,7 +56,7 @@ export function decideByRecord(
     return { kind: 'rejected', reason: 'not-yet-valid', subject };
   return {
     kind: 'authenticated',
-    user: userOf(record),
+    user: readUser(record),
     ...(audiences && { audiences }),
     ...(end !== undefined && { expiresAt: new Date(end) }),
     ...(session !== undefined && { session }),

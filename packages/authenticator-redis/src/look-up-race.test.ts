@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { lookUp } from './authenticator.ts';
 import { decideByRecord } from './decide.ts';
 import { type LayoutName, layouts } from './layouts.ts';
-import { keysOf } from './store.ts';
+import { makeKeys } from './store.ts';
 import { never } from './testing/plugin.ts';
 import { keyPrefix, storeToken } from './testing/records.ts';
 import { digestToken } from './token.ts';
@@ -38,7 +38,7 @@ function interrupted(happens: (key: string) => Promise<unknown>): RedisConnectio
     name: 'interrupted',
     run: (work) => work(wrapped as unknown as RedisClient),
     isReplicated: async () => undefined,
-    problemOf: String,
+    describeProblem: String,
     async close() {},
   };
 }
@@ -54,7 +54,7 @@ test.each(Object.keys(layouts) as LayoutName[])(
       const source = {
         connection: interrupted(happens),
         layout: layouts[name],
-        keys: keysOf(keyPrefix),
+        keys: makeKeys(keyPrefix),
         now,
       };
       const { record: read, keyExpiresAt } =
@@ -87,7 +87,7 @@ test.each<{ kind: ProblemKind; code: string }>([
     ...interrupted(async () => {}),
     run: () => Promise.reject(new RedisProblem(kind, 'the problem')),
   };
-  const source = { connection, layout: layouts.json, keys: keysOf(keyPrefix), now: Date.now };
+  const source = { connection, layout: layouts.json, keys: makeKeys(keyPrefix), now: Date.now };
   await expect(lookUp('0'.repeat(64), source, never)).rejects.toMatchObject({
     code,
     message: 'the problem',

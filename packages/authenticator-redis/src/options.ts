@@ -32,10 +32,10 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
   try {
     return { value: RE2JS.compile(parsed.value) };
   } catch (error) {
-    const why = error instanceof Error ? `: ${oneLine(error.message)}` : '';
+    const reason = error instanceof Error ? `: ${oneLine(error.message)}` : '';
     const fix =
       'write one such as [A-Za-z0-9]{40}; look-around and back-references are not supported';
-    return { problem: `is not a regular expression of RE2${why}`, fix };
+    return { problem: `is not a regular expression of RE2${reason}`, fix };
   }
 }
 
@@ -164,7 +164,7 @@ export const optionsSchema = section(
       layout,
       tokenPrefix,
       tokenPattern,
-      unknown,
+      unknown: unknownToken,
       trackLastUse,
       admin,
     } = keys;
@@ -182,7 +182,7 @@ export const optionsSchema = section(
     }
     if (connection === undefined) return undefined;
     return {
-      ...{ connection, keyPrefix, layout, unknown, trackLastUse },
+      ...{ connection, keyPrefix, layout, unknown: unknownToken, trackLastUse },
       // For the commands that create, list and revoke tokens.
       admin: settleAdmin(admin, connection, keys, complain),
       token: { prefix: tokenPrefix, pattern: tokenPattern },

@@ -120,8 +120,8 @@ function describe(issue: z.core.$ZodIssue): string {
 /** Quotes a name only if it looks like one. Anything else may be a token in the wrong place. */
 function unknownField(names: readonly string[]): string {
   const quotable = names.find((name) => /^[A-Za-z][A-Za-z0-9_.-]{0,23}$/.test(name));
-  const which = quotable === undefined ? '' : ` ${quotable}`;
-  return `has an unknown field${which}: a record has ${fieldNames.join(', ')}; fields of other systems begin with x-`;
+  const name = quotable === undefined ? '' : ` ${quotable}`;
+  return `has an unknown field${name}: a record has ${fieldNames.join(', ')}; fields of other systems begin with x-`;
 }
 
 const timeFields: ReadonlySet<string> = new Set([

@@ -1,13 +1,13 @@
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { keysOf } from './store.ts';
+import { makeKeys } from './store.ts';
 import { digestToken } from './token.ts';
 
 const digest = 'ab'.repeat(32);
 
 describe('keys', () => {
-  const keys = keysOf('sallyport:token:');
+  const keys = makeKeys('sallyport:token:');
 
   test('are the prefix and the SHA-256 of the token in hexadecimal, so that other systems can write them', () => {
     // FIPS 180-2, appendix B.1.
@@ -38,13 +38,13 @@ describe('keys', () => {
     `SALLYPORT:TOKEN:${digest}`,
     `x:sallyport:token:${digest}`,
   ])('of other data are not keys of tokens: %j', (key) => {
-    expect(keys.digestOf(key)).toBeUndefined();
+    expect(keys.readDigest(key)).toBeUndefined();
   });
 
   test('contain the digest, with any prefix', () => {
     fc.assert(
       fc.property(fc.string({ unit: anyCharacter, minLength: 1 }), (prefix) => {
-        expect(keysOf(prefix).digestOf(keysOf(prefix).record(digest))).toBe(digest);
+        expect(makeKeys(prefix).readDigest(makeKeys(prefix).record(digest))).toBe(digest);
       }),
     );
   });
@@ -57,13 +57,13 @@ function matches(pattern: string, key: string): boolean {
 }
 
 test('a pattern takes every character of the prefix literally', () => {
-  expect(keysOf('a*b[c]?\\d:').pattern('ab')).toBe('a\\*b\\[c\\]\\?\\\\d:ab*');
+  expect(makeKeys('a*b[c]?\\d:').pattern('ab')).toBe('a\\*b\\[c\\]\\?\\\\d:ab*');
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...'*?[]\\^-ab:') }), (prefix) => {
-      const pattern = keysOf(prefix).pattern('ab');
+      const pattern = makeKeys(prefix).pattern('ab');
       // Every special character has a backslash before it, except the star at the end.
       expect(pattern.slice(0, -1).replace(/\\./gs, '')).not.toMatch(/[*?[\]\\]/);
-      expect(matches(pattern, keysOf(prefix).record(digest))).toBe(true);
+      expect(matches(pattern, makeKeys(prefix).record(digest))).toBe(true);
     }),
   );
 });

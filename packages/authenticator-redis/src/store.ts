@@ -18,7 +18,7 @@ import type { TokenRecord } from './record.ts';
 /** The tokens of one authenticator in Redis. */
 export interface Store {
   readonly connection: RedisConnection;
-  readonly keys: ReturnType<typeof keysOf>;
+  readonly keys: ReturnType<typeof makeKeys>;
   readonly layout: Layout;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -32,7 +32,7 @@ export async function openStore(
   now: () => number,
 ): Promise<Store> {
   const connection = await connect(connectionOptions, storeWording, context);
-  return { connection, keys: keysOf(keyPrefix), layout: layouts[layout], now };
+  return { connection, keys: makeKeys(keyPrefix), layout: layouts[layout], now };
 }
 
 export const storeWording: Wording = {
@@ -42,16 +42,16 @@ export const storeWording: Wording = {
 };
 
 /** The key of a record is the prefix and the SHA-256 of the token, nothing else, so that other systems can write it. */
-export function keysOf(prefix: string) {
+export function makeKeys(prefix: string) {
   const record = (digest: string) => prefix + digest;
   return {
     record,
     /** The key of the time of the last use. */
     lastUse: (digest: string) => `${record(digest)}:last-use`,
     /** The key of the index of a user's sessions. */
-    sessionsOf: (username: string) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
+    userSessions: (username: string) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
     /** The digest in the key of a record; undefined for all other keys. */
-    digestOf(key: string): string | undefined {
+    readDigest(key: string): string | undefined {
       const digest = key.slice(prefix.length);
       return key.startsWith(prefix) && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;
     },
@@ -93,14 +93,14 @@ export async function readRecord(
 ): Promise<Found> {
   const { connection, layout, keys, now } = store;
   // The time before the command, since the time to live counts from a little later.
-  const asked = now();
+  const askedAt = now();
   try {
-    return found(
+    return readStored(
       await connection.run(
         (client) => readValue(client, layout.query, keys.record(digest)),
         signal,
       ),
-      asked,
+      askedAt,
       layout,
     );
   } catch (error) {
@@ -120,13 +120,13 @@ export async function readRecords(
   signal: AbortSignal,
   node?: Redis,
 ): Promise<readonly Found[]> {
-  const asked = now();
+  const askedAt = now();
   return await connection.run((client) => {
     const reading = digests.map(async (digest) => {
       try {
-        return found(
+        return readStored(
           await readValue(node ?? client, layout.query, keys.record(digest)),
-          asked,
+          askedAt,
           layout,
         );
       } catch (error) {
@@ -139,9 +139,9 @@ export async function readRecords(
   }, signal);
 }
 
-function found({ reply, timeToLive }: StoredValue, asked: number, layout: Layout): Found {
-  const read = layout.read(reply);
-  return read && { ...read, reply, keyExpiresAt: endOfKey(timeToLive, asked) };
+function readStored({ reply, timeToLive }: StoredValue, askedAt: number, layout: Layout): Found {
+  const result = layout.read(reply);
+  return result && { ...result, reply, keyExpiresAt: endOfKey(timeToLive, askedAt) };
 }
 
 const wrongType = ({ type }: Layout): BadRecord => ({

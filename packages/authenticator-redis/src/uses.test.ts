@@ -6,7 +6,7 @@ import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from './layouts.ts';
-import { keysOf, storeWording } from './store.ts';
+import { makeKeys, storeWording } from './store.ts';
 import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
 import {
   collect,
@@ -178,7 +178,7 @@ describe('notes', () => {
     const connection = await connect(settled({ url: redis.url }).connection, storeWording, context);
     const noteUse = createUseNotes(
       interval,
-      { connection, keys: keysOf(keyPrefix), now },
+      { connection, keys: makeKeys(keyPrefix), now },
       context.logger,
     );
     return { ...traces, connection, noteUse };
@@ -203,7 +203,7 @@ describe('notes', () => {
       storeWording,
       context,
     );
-    const store = { connection, keys: keysOf(keyPrefix), now: () => midday };
+    const store = { connection, keys: makeKeys(keyPrefix), now: () => midday };
     const noteUse = createUseNotes(10_000, store, context.logger);
     await own.hang();
     for (let count = 0; count < 3; count += 1)

@@ -37,7 +37,7 @@ export async function createStaticAuthenticator(
   context: PluginContext,
   now: () => number = Date.now,
 ): Promise<Authenticator> {
-  const sources = sourcesOf(options);
+  const sources = listSources(options);
   const latest = new Map<TokenSource, TokenSet>();
   let active: readonly LoadedFile[] = [];
 
@@ -92,7 +92,7 @@ function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger
   logger.warn(fields, 'static tokens have expired: replace them, or remove their entries');
 }
 
-function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly TokenSource[] {
+function listSources({ tokensFile, tokenAuthFile }: StaticOptions): readonly TokenSource[] {
   const sources: TokenSource[] = [];
   if (tokensFile !== undefined)
     sources.push({ file: tokensFile, secret: false, read: readTokensFile });
@@ -103,19 +103,19 @@ function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Token
 
 /** Refuses a token that is in both files. Otherwise the order of the files would decide which of the two entries counts. */
 function refuseShared(latest: ReadonlyMap<TokenSource, TokenSet>): void {
-  const [one, other] = [...latest];
-  if (one === undefined || other === undefined) return;
-  const problems = [...other[1]].flatMap(([key, { line }]): FileProblem[] => {
-    const twin = one[1].get(key);
+  const [tokens, otherTokens] = [...latest];
+  if (tokens === undefined || otherTokens === undefined) return;
+  const problems = [...otherTokens[1]].flatMap(([key, { line }]): FileProblem[] => {
+    const twin = tokens[1].get(key);
     if (twin === undefined) return [];
     return [
       {
         line,
-        message: `the same token as in ${one[0].file}, line ${twin.line}: remove it from one of the files`,
+        message: `the same token as in ${tokens[0].file}, line ${twin.line}: remove it from one of the files`,
       },
     ];
   });
-  if (problems.length > 0) throw new TokenFileError(other[0].file, problems);
+  if (problems.length > 0) throw new TokenFileError(otherTokens[0].file, problems);
 }
 
 const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
@@ -130,9 +130,9 @@ function decideByToken(record: FileToken, now: number): Decision {
   if (notBefore !== undefined && now < notBefore) {
     return { kind: 'rejected', reason: 'not-yet-valid', subject: user.username };
   }
-  const known = decisions.get(record);
+  const cached = decisions.get(record);
   // A Date can be changed even in a frozen object.
-  if (known !== undefined && known.expiresAt?.getTime() === expiresAt) return known;
+  if (cached !== undefined && cached.expiresAt?.getTime() === expiresAt) return cached;
   const decision: Authenticated = Object.freeze({
     kind: 'authenticated',
     user,

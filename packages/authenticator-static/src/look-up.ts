@@ -23,34 +23,35 @@ export function lookUpTokenUser(
   now: number,
   trace?: (step: string) => void,
 ): UserInfo | undefined {
-  const found = files.flatMap(({ file, tokens }) =>
+  const matches = files.flatMap(({ file, tokens }) =>
     [...tokens.values()]
       .filter(({ user }) => user.username === username)
       .map((record) => ({ file, record })),
   );
-  trace?.(`${found.length} ${found.length === 1 ? 'token has' : 'tokens have'} this name`);
-  for (const { file, record } of found.slice(0, maxShown)) {
-    trace?.(`${file}, line ${record.line}: ${textOf(record, now)}`);
+  trace?.(`${matches.length} ${matches.length === 1 ? 'token has' : 'tokens have'} this name`);
+  for (const { file, record } of matches.slice(0, maxShown)) {
+    trace?.(`${file}, line ${record.line}: ${describeToken(record, now)}`);
   }
-  if (found.length > maxShown) trace?.(`${found.length - maxShown} more are not shown`);
-  const users = found
+  if (matches.length > maxShown) trace?.(`${matches.length - maxShown} more are not shown`);
+  const users = matches
     .filter(({ record }) => !isExpired(record, now))
     .map(({ record }) => record.user);
-  const [first] = users;
-  if (first === undefined) return undefined;
-  return { ...first, groups: [...new Set(users.flatMap(({ groups = [] }) => groups))].sort() };
+  const [firstUser] = users;
+  if (firstUser === undefined) return undefined;
+  return { ...firstUser, groups: [...new Set(users.flatMap(({ groups = [] }) => groups))].sort() };
 }
 
-function textOf(record: FileToken, now: number): string {
+function describeToken(record: FileToken, now: number): string {
   const { user, notBefore, expiresAt } = record;
   const groups = user.groups?.length ? `groups ${user.groups.join(', ')}` : 'no groups';
-  if (isExpired(record, now)) return `expired at ${momentOf(expiresAt)}, not counted (${groups})`;
+  if (isExpired(record, now))
+    return `expired at ${toTimestamp(expiresAt)}, not counted (${groups})`;
   return notBefore !== undefined && now < notBefore
-    ? `valid from ${momentOf(notBefore)} (${groups})`
+    ? `valid from ${toTimestamp(notBefore)} (${groups})`
     : groups;
 }
 
-function momentOf(time = 0): string {
+function toTimestamp(time = 0): string {
   return new Date(time).toISOString();
 }
 

@@ -63,8 +63,8 @@ function normalize(text: string): string {
 }
 
 async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
-  for (let at = 0; at < bytes.length; at += sliceLength) {
-    yield bytes.subarray(at, at + sliceLength);
+  for (let start = 0; start < bytes.length; start += sliceLength) {
+    yield bytes.subarray(start, start + sliceLength);
     await nextTurn();
   }
 }

@@ -86,7 +86,7 @@ export function blind(digest: string): string {
 /** All decisions about a token share its record, so no caller may change it. */
 export function freezeRecord(record: FileToken): FileToken {
   const { groups, extra } = record.user;
-  for (const part of [groups, extra, ...Object.values(extra ?? {}), record.user, record.audiences])
-    Object.freeze(part);
+  for (const value of [groups, extra, ...Object.values(extra ?? {}), record.user, record.audiences])
+    Object.freeze(value);
   return Object.freeze(record);
 }

@@ -14,7 +14,7 @@ import {
   type TokenSet,
 } from './token-file.ts';
 import {
-  keyOf,
+  findKey,
   nodeAt,
   parseYamlDocument,
   type Slice,
@@ -112,7 +112,7 @@ function issueProblems(
 ): FileProblem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      ...(keyOf(node, key)?.key ?? node).place,
+      ...(findKey(node, key)?.key ?? node).place,
       message: unknownKey(key),
     }));
   }
@@ -249,8 +249,8 @@ export function sliceTokens(
 function* cut(text: string, begin: number, beforeItem: string, length: number): Generator<Slice> {
   let line = lineEnds(text.slice(0, begin)) + 1;
   for (let start = begin; start < text.length; ) {
-    const found = text.indexOf(beforeItem, start + length);
-    const end = found === -1 ? text.length : found + 1;
+    const lineEnd = text.indexOf(beforeItem, start + length);
+    const end = lineEnd === -1 ? text.length : lineEnd + 1;
     const items = text.slice(start, end);
     // The line before the items is not in the file.
     yield { text: `tokens:\n${items}`, line: line - 1 };

@@ -54,7 +54,7 @@ function nodes(events: readonly Event[], text: string, firstLine: number): reado
       open.pop();
       continue;
     }
-    const start = startOf(event);
+    const start = findStart(event);
     // An empty value has no place, so it gets the place of its key.
     if (start !== -1) offset = start;
     const children: YamlNode[] = [];
@@ -65,7 +65,7 @@ function nodes(events: readonly Event[], text: string, firstLine: number): reado
   return documents;
 }
 
-function startOf(event: Exclude<Event, { type: typeof EVENT_ID.POP }>): number {
+function findStart(event: Exclude<Event, { type: typeof EVENT_ID.POP }>): number {
   if ('start' in event) return event.start;
   if ('valueStart' in event) return event.valueStart;
   return 'anchorStart' in event ? event.anchorStart : -1;
@@ -88,7 +88,7 @@ function placeFinder(text: string, firstLine: number): (offset: number) => Place
 export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
   let node = root;
   for (const step of path) {
-    const child = typeof step === 'number' ? node.children[step] : keyOf(node, step)?.value;
+    const child = typeof step === 'number' ? node.children[step] : findKey(node, step)?.value;
     if (child === undefined) return node;
     node = child;
   }
@@ -96,11 +96,13 @@ export function nodeAt(root: YamlNode, path: readonly PropertyKey[]): YamlNode {
 }
 
 /** A key of a mapping with its value. */
-export function keyOf(
+export function findKey(
   mapping: YamlNode,
   name: PropertyKey,
 ): { key: YamlNode; value?: YamlNode } | undefined {
-  const index = mapping.children.findIndex(({ text }, at) => at % 2 === 0 && text === name);
+  const index = mapping.children.findIndex(
+    ({ text }, position) => position % 2 === 0 && text === name,
+  );
   const [key, value] = index === -1 ? [] : mapping.children.slice(index, index + 2);
   return key && { key, ...(value && { value }) };
 }

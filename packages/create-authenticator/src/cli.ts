@@ -55,8 +55,8 @@ function parseCommandLine(words: readonly string[]) {
     }
   })();
   if (values.help) return;
-  const [target, ...more] = positionals;
-  if (target === undefined || more.length > 0) throw new CreateError('write one NAME', seeHelp);
+  const [target, ...surplus] = positionals;
+  if (target === undefined || surplus.length > 0) throw new CreateError('write one NAME', seeHelp);
   const { language } = values;
   if (language !== 'ts' && language !== 'js') {
     throw new CreateError(

@@ -36,9 +36,9 @@ export function problemOfName(name: string): CreateError | undefined {
   // The name of the plugin itself has no dashes.
   const word = name.replaceAll('-', '');
   if (!takenNames.includes(word)) return undefined;
-  const which = word === name ? '' : `, without its dashes (${word})`;
+  const spelling = word === name ? '' : `, without its dashes (${word})`;
   return new CreateError(
-    `${quoted} is the name of one of Sallyport's own plugins${which}`,
+    `${quoted} is the name of one of Sallyport's own plugins${spelling}`,
     'choose another name',
   );
 }
@@ -52,7 +52,7 @@ export function problemOfName(name: string): CreateError | undefined {
 export async function createPlugin(folder: string, plan: PluginPlan): Promise<readonly string[]> {
   const problem = problemOfName(plan.name);
   if (problem !== undefined) throw problem;
-  const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw new CreateError(
       `${folder}: can't read this folder: ${error.message}`,
@@ -60,10 +60,10 @@ export async function createPlugin(folder: string, plan: PluginPlan): Promise<re
     );
   });
   // A folder of `git init` is empty too.
-  const [first] = there.filter((name) => name !== '.git');
-  if (first !== undefined) {
+  const [blocker] = entries.filter((name) => name !== '.git');
+  if (blocker !== undefined) {
     throw new CreateError(
-      `${folder}: the folder is not empty, so nothing was written: it contains ${first}`,
+      `${folder}: the folder is not empty, so nothing was written: it contains ${blocker}`,
       'choose another name, or move the folder',
     );
   }

@@ -5,11 +5,11 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { CreateError, createPlugin, problemOfName } from './create.ts';
 
-const folderOf = (name: string) => `packages/authenticator-${name}`;
+const pluginFolder = (name: string) => `packages/authenticator-${name}`;
 
 /** @returns what is wrong with the name of a plugin that would be shipped; undefined for a valid one */
 export function problemInside(root: string, name: string): CreateError | undefined {
-  const folder = folderOf(name);
+  const folder = pluginFolder(name);
   const exists = existsSync(join(root, folder));
   return (
     problemOfName(name) ??
@@ -30,7 +30,7 @@ export function problemInside(root: string, name: string): CreateError | undefin
 export async function addToRepository(root: string, name: string): Promise<string> {
   const problem = problemInside(root, name);
   if (problem !== undefined) throw problem;
-  const folder = folderOf(name);
+  const folder = pluginFolder(name);
   const packageName = `@sallyport/authenticator-${name}`;
   const files = await createPlugin(join(root, folder), {
     name,
@@ -44,7 +44,7 @@ export async function addToRepository(root: string, name: string): Promise<strin
   await pnpm(root, ['install', '--prefer-offline', '--no-frozen-lockfile']);
   const schema = await run(process.execPath, [join(gateway, 'src/sallyport.js'), 'schema'], root);
   await writeFile(join(gateway, 'gateway.schema.json'), schema);
-  const others = [
+  const updatedFiles = [
     'apps/gateway/package.json',
     'apps/gateway/gateway.schema.json',
     'pnpm-lock.yaml',
@@ -53,7 +53,7 @@ export async function addToRepository(root: string, name: string): Promise<strin
 
 ${files.map((file) => `  ${folder}/${file}`).join('\n')}
 
-and added it to ${others.join(', ')}. Run its tests and the checks:
+and added it to ${updatedFiles.join(', ')}. Run its tests and the checks:
 
   npx -y pnpm@10 --filter ${packageName} test
   npx -y pnpm@10 check
@@ -68,7 +68,7 @@ async function addDependency(file: string, packageName: string): Promise<void> {
     await readFile(file, 'utf8'),
   );
   const dependencies = Object.entries({ ...manifest.dependencies, [packageName]: 'workspace:^' });
-  dependencies.sort(([one], [other]) => (one < other ? -1 : 1));
+  dependencies.sort(([a], [b]) => (a < b ? -1 : 1));
   const changed = { ...manifest, dependencies: Object.fromEntries(dependencies) };
   await writeFile(file, `${JSON.stringify(changed, undefined, 2)}\n`);
 }
@@ -77,9 +77,9 @@ async function addDependency(file: string, packageName: string): Promise<void> {
 async function pnpm(root: string, words: readonly string[]): Promise<void> {
   const running = process.env.npm_execpath ?? '';
   const isPnpm = /^pnpm(\.[cm]?js)?$/.test(basename(running));
-  const own = /js$/.test(running) ? [process.execPath, running] : [running];
-  const [command = '', ...first] = isPnpm ? own : ['npx', '-y', 'pnpm@10'];
-  await run(command, [...first, ...words], root);
+  const runningPnpm = /js$/.test(running) ? [process.execPath, running] : [running];
+  const [command = '', ...args] = isPnpm ? runningPnpm : ['npx', '-y', 'pnpm@10'];
+  await run(command, [...args, ...words], root);
 }
 
 /** @returns its standard output. @throws CreateError with what it wrote, when it fails */

@@ -34,7 +34,7 @@ export async function renderPlugin(plan: PluginPlan): Promise<ReadonlyMap<string
   );
   const rendered = files
     .flat()
-    .map(([path, text]) => [targetOf(path, language), render(text, words, holds)] as const);
+    .map(([path, text]) => [findTarget(path, language), render(text, words, holds)] as const);
   return new Map(rendered.filter(([, text]) => text.trim() !== ''));
 }
 
@@ -47,7 +47,7 @@ async function readTemplates(folder: URL): Promise<[path: string, text: string][
 }
 
 /** Returns the path of a template's file. npm does not pack `.gitignore`, and a `.ts` would be checked with the sources. */
-function targetOf(template: string, language: string): string {
+function findTarget(template: string, language: string): string {
   const path = template.replaceAll('\\', '/').replace(/\.template$/, '');
   return path.replace(/\.ts$/, `.${language}`).replace(/^gitignore$/, '.gitignore');
 }
@@ -59,10 +59,10 @@ function render(
   holds: ReadonlySet<string>,
 ): string {
   const lines = text.split('\n').flatMap((line) => {
-    const [, conditions, rest = ''] =
+    const [, conditions, content = ''] =
       /^@((?:ts|js|inside|outside)(?:\+\w+)?)(?: (.*))?$/.exec(line) ?? [];
     if (conditions === undefined) return [line];
-    return conditions.split('+').every((condition) => holds.has(condition)) ? [rest] : [];
+    return conditions.split('+').every((condition) => holds.has(condition)) ? [content] : [];
   });
   return lines.join('\n').replaceAll(/\{\{(\w+)\}\}/g, (_all, word: string) => words[word] ?? '');
 }

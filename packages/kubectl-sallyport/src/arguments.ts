@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { reasonOf, usageFailure } from './failure.ts';
+import { readReason, usageFailure } from './failure.ts';
 
 /** All commands have these options. */
 export const targetOptions = {
@@ -32,9 +32,9 @@ export function browserMode(
     readonly [Mode in BrowserMode]?: boolean | undefined;
   },
 ): BrowserMode | undefined {
-  const [first, second] = modes.filter((mode) => values[mode]);
-  if (second === undefined) return first;
-  throw usageFailure(`--${first} and --${second} can't be used together`, 'write only one of them');
+  const [mode, surplus] = modes.filter((mode) => values[mode]);
+  if (surplus === undefined) return mode;
+  throw usageFailure(`--${mode} and --${surplus} can't be used together`, 'write only one of them');
 }
 
 /** Reads the words behind the name of a command, with at most `maxPositionals` words without a dash. @throws Failure */
@@ -56,7 +56,7 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     if (empty !== undefined) throw new Error(`--${empty[0]} has no value`);
     return { values, positionals };
   } catch (cause) {
-    const [reason = ''] = reasonOf(cause).split(/\. |\n/);
+    const [reason = ''] = readReason(cause).split(/\. |\n/);
     throw usageFailure(reason, 'see: kubectl sallyport --help', { cause });
   }
 }

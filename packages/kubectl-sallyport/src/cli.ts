@@ -140,10 +140,10 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
-    const known = Object.keys(commands).join(', ');
+    const names = Object.keys(commands).join(', ');
     throw usageFailure(
       `unknown command ${name}`,
-      `write one of ${known}, or see: kubectl sallyport --help`,
+      `write one of ${names}, or see: kubectl sallyport --help`,
     );
   }
   await command(words);

@@ -39,7 +39,7 @@ export function readExecInfo(text: string | undefined) {
       'let kubectl set it, and do not set it by hand',
     );
   }
-  const version = versions.find((one) => one === info.apiVersion);
+  const version = versions.find((supported) => supported === info.apiVersion);
   if (version === undefined) {
     throw usageFailure(
       'KUBERNETES_EXEC_INFO: apiVersion is not supported',
@@ -57,10 +57,10 @@ export function readExecInfo(text: string | undefined) {
 }
 
 /** Reads what kubectl hands over of a cluster from its `extensions`. */
-export function extensionOf(extensions: unknown): ClusterConfig | undefined {
+export function readExtension(extensions: unknown): ClusterConfig | undefined {
   if (!Array.isArray(extensions)) return;
-  const found = extensions.filter(isObject).find(({ name }) => name === extensionName);
-  return readClusterConfig(found?.extension);
+  const extension = extensions.filter(isObject).find(({ name }) => name === extensionName);
+  return readClusterConfig(extension?.extension);
 }
 
 /** Reads an extension. @returns undefined when there is nothing, or only what belongs to another credential plugin */

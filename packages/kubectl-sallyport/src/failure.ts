@@ -43,7 +43,7 @@ export function usageFailure(problem: string, fix?: string, options?: ErrorOptio
 /** Shows an error on standard error. */
 export function printFailure(error: unknown): void {
   if (error instanceof Failure) print(error.problem, error.fix);
-  else print(reasonOf(error), undefined);
+  else print(readReason(error), undefined);
 }
 
 function print(text: string, fix: string | undefined): void {
@@ -52,12 +52,12 @@ function print(text: string, fix: string | undefined): void {
 }
 
 /** Returns the part of an error of Node that is for users: `EACCES: permission denied, open '…'`. */
-export function reasonOf(error: unknown): string {
+export function readReason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /** Returns the code of an error of Node, such as `ENOENT`; else an empty text. */
-export function codeOf(error: unknown): string {
+export function readCode(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : '';
   return typeof code === 'string' ? code : '';
 }

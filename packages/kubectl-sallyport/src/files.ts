@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { codeOf } from './failure.ts';
+import { readCode } from './failure.ts';
 
 /** Reads a file. @returns undefined when there is no such file. @throws Error of Node */
 export function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
+    if (readCode(error) === 'ENOENT') return;
     throw error;
   }
 }
@@ -18,7 +18,7 @@ export function createFile(file: string, text: string): boolean {
     writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    if (readCode(error) === 'EEXIST') return false;
     throw error;
   }
 }

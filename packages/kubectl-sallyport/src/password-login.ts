@@ -49,9 +49,9 @@ export async function sessionByPassword(
       store.windows.succeeded();
       return session;
     }
-    const wrong = wrongText(result);
-    if (wrong === undefined) throw await refusedForGood(target, result);
-    problem = wrong;
+    const refusalText = wrongText(result);
+    if (refusalText === undefined) throw await refusedForGood(target, result);
+    problem = refusalText;
     if (attemptsLeft > 1) process.stderr.write(`${problem}\n`);
   }
   throw new Failure(`${url}: ${problem} to cluster ${cluster}`);

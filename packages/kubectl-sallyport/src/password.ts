@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
 import type { CacheStore } from './cache/store.ts';
-import { reasonOf, usageFailure } from './failure.ts';
+import { readReason, usageFailure } from './failure.ts';
 import { quietly } from './files.ts';
 import type { Target } from './target.ts';
 import { openTerminal, type Terminal } from './terminal/terminal.ts';
@@ -36,8 +36,8 @@ export function passwordSource(mayAsk: boolean, fromStdin = false) {
 }
 
 /** Makes a name of a device that the server allows. By it the user finds the session in a list. */
-export function deviceName(given: string | undefined): string {
-  const name = given ?? process.env.SALLYPORT_DEVICE ?? hostname();
+export function deviceName(deviceOption: string | undefined): string {
+  const name = deviceOption ?? process.env.SALLYPORT_DEVICE ?? hostname();
   return printable(name).replaceAll('\u{fffd}', '').slice(0, 64).toWellFormed() || 'unknown';
 }
 
@@ -45,18 +45,18 @@ function readPasswordFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    const problem = `SALLYPORT_PASSWORD_FILE: can't read ${file}: ${reasonOf(cause)}`;
+    const problem = `SALLYPORT_PASSWORD_FILE: can't read ${file}: ${readReason(cause)}`;
     throw usageFailure(problem, undefined, { cause });
   }
 }
 
 /** Reads a password. Without a name, nothing is read. */
-async function fromText({ username }: Target, read: () => string | Promise<string>) {
+async function fromText({ username }: Target, readText: () => string | Promise<string>) {
   if (username === undefined) {
     throw usageFailure('there is a password but no name', 'set --username or SALLYPORT_USERNAME');
   }
   // Editors and `echo` end a file with a line break, which is not part of a password.
-  const password = (await read()).replace(/\r?\n$/, '');
+  const password = (await readText()).replace(/\r?\n$/, '');
   if (password === '') throw usageFailure('the password is empty');
   return { username, password };
 }
@@ -65,32 +65,34 @@ async function fromTerminal(target: Target, store: CacheStore, lastName?: string
   using terminal = openTerminal();
   if (terminal === undefined) throw usageFailure('standard input is not a terminal');
   store.prompts.begin();
-  const known = store.sessionsOfServer().map(({ session }) => session);
+  const sessions = store.sessionsOfServer().map(({ session }) => session);
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
-  const others = known.filter(
+  const otherSessions = sessions.filter(
     ({ cluster, expiresAt }) => cluster !== target.cluster && expiresAt > Date.now(),
   );
-  if (others.length > 0) {
-    const clusters = [...new Set(others.map(({ cluster }) => printable(cluster)))].join(', ');
+  if (otherSessions.length > 0) {
+    const clusters = [...new Set(otherSessions.map(({ cluster }) => printable(cluster)))].join(
+      ', ',
+    );
     terminal.write(`Each cluster needs a login of its own. You stay logged in to ${clusters}\n`);
   }
   // The user of a login in the browser has a prefix, which the directory does not know.
-  const typed = known.find(({ proposal }) => proposal === undefined);
+  const typed = sessions.find(({ proposal }) => proposal === undefined);
   return await askCredentials(terminal, target.username, lastName ?? typed?.username);
 }
 
 /**
  * Asks for a name and a password.
  *
- * @param known the name, if there is no choice
+ * @param knownName the name, if there is no choice
  * @param usual the answer of Enter alone. Default: the name of the account on this machine
  */
 export async function askCredentials(
   terminal: Terminal,
-  known: string | undefined,
+  knownName: string | undefined,
   usual: string = accountName(),
 ) {
-  const username = known ?? (await askName(terminal, usual));
+  const username = knownName ?? (await askName(terminal, usual));
   const password = await terminal.ask(`Password of ${printable(username)}: `, true);
   if (password === '') throw usageFailure(`the password is empty: ${terminal.result}`);
   return { username, password };

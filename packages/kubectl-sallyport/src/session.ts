@@ -60,15 +60,15 @@ export async function logInOnce(
   };
   await refusePrompt();
   using lock = await store.lock();
-  const found = await usableSession(target, store);
-  if (found !== undefined) return found;
+  const usable = await usableSession(target, store);
+  if (usable !== undefined) return usable;
   // The login of the other was refused or not answered, and so would this one be.
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
   await refusePrompt();
   // While another kubectl waits for its browser, it has the lock.
   if (login.source === undefined && login.mode !== 'print-url' && !store.windows.allows()) {
-    const why = 'the browser that kubectl started in the last 15m led to no login';
-    throw await notLoggedIn(target, why);
+    const cause = 'the browser that kubectl started in the last 15m led to no login';
+    throw await notLoggedIn(target, cause);
   }
   // `await` keeps the lock until the login has ended.
   return await newSession(target, store, login);
@@ -84,20 +84,20 @@ export async function newSession(
   const { sessionByPassword } = await import('./password-login.ts');
   if (source !== undefined && !source.isPrompt)
     return await sessionByPassword(target, store, login, source);
-  const { chooseWay, placeOf, waysOf } = await import('./browser/way.ts');
+  const { chooseWay, findPlace: placeOf, listWays: waysOf } = await import('./browser/way.ts');
   const place = placeOf(login);
-  const ways = await waysOf(target, place);
-  const inBrowser = async (user: Target, way: BrowserWay) => {
+  const offer = await waysOf(target, place);
+  const inBrowser = async (user: Target, browserWay: BrowserWay) => {
     const { logInWithBrowser } = await import('./browser/browser-login.ts');
-    return await logInWithBrowser(user, store, login, way);
+    return await logInWithBrowser(user, store, login, browserWay);
   };
-  const way = chooseWay(place, ways);
-  if (way !== undefined) return await inBrowser(target, way);
+  const browserWay = chooseWay(place, offer);
+  if (browserWay !== undefined) return await inBrowser(target, browserWay);
   if (source === undefined) throw await noWay(target, place);
   return await sessionByPassword(target, store, login, source, async (user) => {
     // For this user, it is as if the server accepted no passwords.
-    const passkeyWay = chooseWay(place, { ...ways, passwords: false });
-    if (passkeyWay === undefined) throw await needsBrowser(target, ways.browser);
+    const passkeyWay = chooseWay(place, { ...offer, passwords: false });
+    if (passkeyWay === undefined) throw await needsBrowser(target, offer.browser);
     return await inBrowser(user, passkeyWay);
   });
 }
@@ -115,7 +115,7 @@ async function needsBrowser(target: Target, isOffered: boolean): Promise<Failure
 export async function refuseWithoutUser(target: Target, login: Login): Promise<void> {
   // A terminal, a file or standard input is enough.
   if (login.source !== undefined) return;
-  const { canLogIn, placeOf } = await import('./browser/way.ts');
+  const { canLogIn, findPlace: placeOf } = await import('./browser/way.ts');
   const place = placeOf(login);
   if (!canLogIn(place)) throw await noWay(target, place);
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TargetOptions } from './arguments.ts';
 import type { ClusterConfig } from './exec-credential.ts';
-import { reasonOf, usageFailure } from './failure.ts';
+import { readReason, usageFailure } from './failure.ts';
 
 /** A target is what a session is for: a cluster, at a login server, and maybe one of several accounts there. */
 export interface Target {
@@ -31,12 +31,12 @@ export function targetFrom(
   const login = normalizeUrl(url);
   const { username: account, 'ca-file': caFile } = options;
   // The CA in the extension belongs to the login server in the extension.
-  const ofServer = config !== undefined && isUrlOf(config, login) ? config.ca : undefined;
+  const ofServer = config !== undefined && hasUrl(config, login) ? config.ca : undefined;
   const ca = caFile === undefined ? ofServer : readCaFile(caFile);
   return { url: login, cluster, ca, account, ...userFrom(account) };
 }
 
-function isUrlOf({ login }: ClusterConfig, url: string): boolean {
+function hasUrl({ login }: ClusterConfig, url: string): boolean {
   try {
     return normalizeUrl(login) === url;
   } catch {
@@ -59,7 +59,7 @@ export function readCaFile(file: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw usageFailure(`--ca-file: can't read ${file}: ${reasonOf(cause)}`, undefined, { cause });
+    throw usageFailure(`--ca-file: can't read ${file}: ${readReason(cause)}`, undefined, { cause });
   }
   const certificates = text.match(
     /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,

@@ -28,14 +28,14 @@ export interface AnswerOptions {
 /**
  * Sends a request that `node:http` or `node:https` has made, and reads its answer.
  *
- * @param sent is the body of the request
+ * @param body is the body of the request
  * @throws AnswerTooBig
  * @throws the error of Node, or our own error when an answer is compressed or not whole. None quotes the answer in its message
  */
 export function callHttp(
   call: ClientRequest,
   { statuses, maxSize }: AnswerOptions,
-  sent?: string,
+  body?: string,
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const refuse = (error: Error) => {
@@ -71,7 +71,7 @@ export function callHttp(
       const notWhole = () => reject(new Error('the answer is not whole'));
       answer.on('error', notWhole).on('close', notWhole);
     });
-    call.end(sent);
+    call.end(body);
   });
 }
 
@@ -90,10 +90,10 @@ export function explainHttpError(error: NodeJS.ErrnoException, name: string): st
   if (isTlsError(error) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
     return explainTls(error, { name, noTls: 'check the port in the URL' }).problem;
   }
-  const known = Object.hasOwn(byCode, code) ? byCode[code] : undefined;
-  if (known !== undefined) return known;
+  const problem = Object.hasOwn(byCode, code) ? byCode[code] : undefined;
+  if (problem !== undefined) return problem;
   const inner =
-    error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [];
+    error instanceof AggregateError ? error.errors.map((cause: Error) => cause.message) : [];
   return oneLine(error.message || inner.join('; ') || code);
 }
 

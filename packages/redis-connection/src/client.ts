@@ -174,9 +174,9 @@ class QuietSentinelConnector extends SentinelConnector {
   }
 
   static {
-    const own = QuietSentinelConnector.prototype as unknown as SentinelConnections;
+    const quiet = QuietSentinelConnector.prototype as unknown as SentinelConnections;
     const inherited = SentinelConnector.prototype as unknown as SentinelConnections;
-    own.connectToSentinel = function (endpoint, options) {
+    quiet.connectToSentinel = function (endpoint, options) {
       const sentinel = inherited.connectToSentinel.call(this, endpoint, {
         ...options,
         disableClientInfo: true,

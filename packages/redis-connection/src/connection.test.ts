@@ -37,7 +37,7 @@ test('a value of another type is reported with the wording of the caller', async
   expect(error).toMatchObject({ kind: 'type' });
   expect(error.message).toBe(`${redis.url}: the value is of another type ${wording.wrongType}`);
   const answer = Object.assign(new Error('NOPERM'), { name: 'ReplyError' });
-  expect(started.connection.problemOf(answer, 'redis-a')).toContain(
+  expect(started.connection.describeProblem(answer, 'redis-a')).toContain(
     `compare its ACL with ${wording.minimalAcl}`,
   );
 });

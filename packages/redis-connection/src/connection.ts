@@ -8,13 +8,13 @@ import {
 } from './connection-options.ts';
 import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
 import {
+  describeProblem,
   isReplyError,
   noAnswer,
   nodeUnreachable,
   noHandshake,
   noNodeAnswers,
   type ProblemTerms,
-  problemOf,
   RedisProblem,
   type RedisProblemDetail,
 } from './problems.ts';
@@ -53,7 +53,7 @@ export interface RedisConnection {
    */
   isReplicated(key: string): Promise<boolean | undefined>;
   /** Explains an error of one server that `work` caught. @param host the name that its certificate must have */
-  problemOf(error: unknown, host: string): string;
+  describeProblem(error: unknown, host: string): string;
   /** Closes all connections, even to a server that hangs. A second call does nothing. */
   close(): Promise<void>;
 }
@@ -101,7 +101,7 @@ export async function connect(
       }
     },
     isReplicated: createReplicationCheck(() => opened.current.client, commandTimeout),
-    problemOf: (error, host) => problemOf(error, { name: host, wording }).problem,
+    describeProblem: (error, host) => describeProblem(error, { name: host, wording }).problem,
     close: async () => opened.close(),
   };
 }
@@ -114,17 +114,21 @@ function explain(
   { client, problem }: WatchedClient,
   terms: ProblemTerms,
 ): RedisProblemDetail {
-  const own = problemOf(error, terms);
-  if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node'))
+  const commandProblem = describeProblem(error, terms);
+  if (
+    problem?.kind === 'local' &&
+    (commandProblem.kind === 'connection' || commandProblem.kind === 'node')
+  )
     return notConnected(problem);
-  if (own.kind === 'timeout' && isCluster(client) && client.status === 'ready') return nodeSilent;
-  if (own === noNodeAnswers && problem !== undefined) return notConnected(problem);
-  if (isReplyError(error) || own.kind !== 'connection') return own;
+  if (commandProblem.kind === 'timeout' && isCluster(client) && client.status === 'ready')
+    return nodeSilent;
+  if (commandProblem === noNodeAnswers && problem !== undefined) return notConnected(problem);
+  if (isReplyError(error) || commandProblem.kind !== 'connection') return commandProblem;
   if (isCluster(client) && client.status === 'ready') return nodeUnreachable;
   if (problem !== undefined) return notConnected(problem);
   const isConnecting = client.status === 'connecting' || client.status === 'connect';
   if (isInHandshake(client)) return notConnected(noHandshake);
-  return isConnecting ? notConnected(noAnswer) : own;
+  return isConnecting ? notConnected(noAnswer) : commandProblem;
 }
 
 function notConnected({ kind, problem }: RedisProblemDetail): RedisProblemDetail {

@@ -44,10 +44,10 @@ export async function knownMasters(client: RedisClient): Promise<readonly Redis[
   await new Promise<void>((resolve, reject) => {
     client.refreshSlotsCache((error) => (error ? reject(error) : resolve()));
   });
-  return mastersOf(client);
+  return listMasters(client);
 }
 
-function mastersOf(client: Cluster): readonly Redis[] {
+function listMasters(client: Cluster): readonly Redis[] {
   const owners = new Set(Array.from({ length: slotCount }, (_, slot) => client.slots[slot]?.[0]));
   const nodes = new Map(
     client.nodes('master').map((node) => [`${node.options.host}:${node.options.port}`, node]),

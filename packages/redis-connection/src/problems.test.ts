@@ -2,7 +2,7 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import { newPassword } from '@sallyport/test-servers/passwords';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isReplyError, problemOf, RedisProblem } from './problems.ts';
+import { describeProblem, isReplyError, RedisProblem } from './problems.ts';
 import { revealed, wording } from './testing/opened.ts';
 
 const secret = newPassword();
@@ -130,7 +130,7 @@ describe('an error of Redis', () => {
     { message: 'something', kind: 'server', problem: 'it answers an error' },
     { message: '', kind: 'server', problem: 'it answers an error' },
   ])('$message is of the kind $kind', ({ message, kind, problem }) => {
-    const found = problemOf(replyError(message), terms);
+    const found = describeProblem(replyError(message), terms);
     expect(found.kind).toBe(kind);
     if (typeof problem === 'string') expect(found.problem).toBe(problem);
     else expect(found.problem).toMatch(problem);
@@ -151,7 +151,7 @@ describe('an error of Redis', () => {
     'is never reported with a password that Redis quotes, nor with the data of ioredis: %#',
     (message) => {
       for (const word of [secret, `${secret}'`, `x ${secret}`, `'get' ${secret}`]) {
-        const found = revealed(problemOf(replyError(message(word)), terms));
+        const found = revealed(describeProblem(replyError(message(word)), terms));
         expect(found.toLowerCase()).not.toContain(secret.toLowerCase());
       }
     },
@@ -166,7 +166,7 @@ describe('an error of Redis', () => {
           `NOPERM ${text}`,
           `${word.toUpperCase()} ${text}`,
         ]) {
-          const { problem } = problemOf(replyError(message), terms);
+          const { problem } = describeProblem(replyError(message), terms);
           expect(problem).toMatch(/^[A-Za-z0-9 ,:()|?/._-]+$/);
           expect(problem.length).toBeLessThan(120);
         }
@@ -181,7 +181,8 @@ describe('a key that the user may not use', () => {
     name: string,
     args: readonly string[],
     message = 'NOPERM No permissions to access a key',
-  ) => problemOf(Object.assign(replyError(message), { command: { name, args } }), terms).problem;
+  ) =>
+    describeProblem(Object.assign(replyError(message), { command: { name, args } }), terms).problem;
   const onKeys = (what: string) => `the user is not allowed to do this (${what}): ${acl}`;
 
   test.each([
@@ -297,7 +298,7 @@ describe('an error of the connection', () => {
       problem: /^the server refused the client certificate, or requires one/,
     },
   ])('$code is of the kind $kind', ({ code, kind, problem }) => {
-    const found = problemOf(systemError(code), terms);
+    const found = describeProblem(systemError(code), terms);
     expect(found.kind).toBe(kind);
     if (typeof problem === 'string') expect(found.problem).toBe(problem);
     else expect(found.problem).toMatch(problem);
@@ -343,7 +344,7 @@ describe('an error of the connection', () => {
       problem: 'no node of the cluster answers',
     },
   ])('$message is of the kind $kind', ({ message, kind, problem }) => {
-    const found = problemOf(new Error(message), terms);
+    const found = describeProblem(new Error(message), terms);
     expect(found.kind).toBe(kind);
     if (typeof problem === 'string') expect(found.problem).toBe(problem);
     else expect(found.problem).toMatch(problem);
@@ -353,16 +354,17 @@ describe('an error of the connection', () => {
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect EMFILE 192.0.2.1:26379 - Local (undefined)',
     'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: getaddrinfo EBUSY sentinel.example.com',
   ])('is a local shortage when it prevents that any sentinel is asked: %s', (message) => {
-    expect(problemOf(new Error(message), terms).kind).toBe('local');
+    expect(describeProblem(new Error(message), terms).kind).toBe('local');
   });
 
   test('is a local shortage when it prevents that any node of a cluster is asked', () => {
     const error = Object.assign(new Error('Failed to refresh slots cache.'), {
       lastNodeError: systemError('EMFILE'),
     });
-    expect(problemOf(error, terms).kind).toBe('local');
+    expect(describeProblem(error, terms).kind).toBe('local');
     expect(
-      problemOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind,
+      describeProblem(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms)
+        .kind,
     ).toBe('cluster');
   });
 
@@ -384,7 +386,7 @@ describe('an error of the connection', () => {
     'of a cluster is the reason of the last node: $lastNodeError',
     ({ lastNodeError, problem }) => {
       const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError });
-      expect(problemOf(error, terms)).toEqual({
+      expect(describeProblem(error, terms)).toEqual({
         kind: 'cluster',
         problem: expect.stringMatching(`^${problem}`),
       });
@@ -394,7 +396,7 @@ describe('an error of the connection', () => {
   test('names the expected and the actual certificate', () => {
     const cert = { subjectaltname: 'DNS:other.example.com' };
     const error = Object.assign(systemError('ERR_TLS_CERT_ALTNAME_INVALID'), { cert });
-    expect(problemOf(error, terms)).toEqual({
+    expect(describeProblem(error, terms)).toEqual({
       kind: 'tls',
       problem: expect.stringContaining(
         'is not for redis.example.com but for DNS:other.example.com',
@@ -403,7 +405,7 @@ describe('an error of the connection', () => {
   });
 
   test('that is a RedisProblem already stays as it is', () => {
-    expect(problemOf(new RedisProblem('tls', 'as it was'), terms)).toEqual({
+    expect(describeProblem(new RedisProblem('tls', 'as it was'), terms)).toEqual({
       kind: 'tls',
       problem: 'as it was',
     });
@@ -416,7 +418,7 @@ describe('an error of the connection', () => {
     { thrown: 7 },
     { thrown: { message: 'NOPERM' } },
   ])('that is no error is explained, too: $thrown', ({ thrown }) => {
-    expect(problemOf(thrown, terms)).toEqual({
+    expect(describeProblem(thrown, terms)).toEqual({
       kind: 'server',
       problem: 'it failed in an unknown way',
     });

@@ -179,10 +179,10 @@ export function problemOfAttempt(
   isInHandshake: boolean,
   terms: ProblemTerms,
 ): RedisProblemDetail {
-  const own = problemOf(error, terms);
-  if (!isInHandshake) return own;
-  if (own === noAnswer) return noHandshake;
-  if (!isEndOfConnection(error)) return own;
+  const problem = describeProblem(error, terms);
+  if (!isInHandshake) return problem;
+  if (problem === noAnswer) return noHandshake;
+  if (!isEndOfConnection(error)) return problem;
   return { kind: 'tls', problem: explainTls(error, { name: terms.name, noTls }).problem };
 }
 
@@ -198,7 +198,7 @@ export function isEndOfConnection(error: unknown): error is Error {
  */
 const endOfTls = /^ERR_SSL_.*ALERT_DECODE_ERROR$/;
 
-export function problemOf(error: unknown, terms: ProblemTerms): RedisProblemDetail {
+export function describeProblem(error: unknown, terms: ProblemTerms): RedisProblemDetail {
   const { name, wording } = terms;
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
   if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
@@ -212,7 +212,7 @@ export function problemOf(error: unknown, terms: ProblemTerms): RedisProblemDeta
   if (isReplyError(error)) return replyProblem(reply, error, wording);
   if (/^(Command timed out|Socket timeout|timeout$)/.test(message) || code === 'ETIMEDOUT')
     return noAnswer;
-  const shortage = shortageOf(error);
+  const shortage = findShortage(error);
   if (shortage !== undefined) return { kind: 'local', problem: shortage };
   if (/sentinels are unreachable/.test(message)) return sentinelProblem(message);
   if (/^Too many Cluster redirections/.test(message)) return nodeUnreachable;
@@ -228,7 +228,7 @@ export function problemOf(error: unknown, terms: ProblemTerms): RedisProblemDeta
   if (/all slots|startup nodes|slots cache/i.test(message)) {
     const { lastNodeError } = error as { readonly lastNodeError?: unknown };
     return noNodeUsable(
-      lastNodeError instanceof Error ? problemOf(lastNodeError, terms) : undefined,
+      lastNodeError instanceof Error ? describeProblem(lastNodeError, terms) : undefined,
     );
   }
   return code === undefined
@@ -237,15 +237,15 @@ export function problemOf(error: unknown, terms: ProblemTerms): RedisProblemDeta
 }
 
 /** ioredis quotes the error of a sentinel in its own message, and has that of a cluster's node in a property. */
-function shortageOf(error: Error): string | undefined {
+function findShortage(error: Error): string | undefined {
   const { code, lastNodeError } = error as NodeJS.ErrnoException & {
     readonly lastNodeError?: unknown;
   };
-  if (lastNodeError instanceof Error) return shortageOf(lastNodeError);
+  if (lastNodeError instanceof Error) return findShortage(lastNodeError);
   const quoted = / Last error: (?:connect|getaddrinfo) (?<code>[A-Z_]+)\b/.exec(error.message)
     ?.groups?.code;
-  const known = code ?? quoted ?? '';
-  return Object.hasOwn(byShortage, known) ? byShortage[known] : undefined;
+  const shortageCode = code ?? quoted ?? '';
+  return Object.hasOwn(byShortage, shortageCode) ? byShortage[shortageCode] : undefined;
 }
 
 /** @param error its message may quote passwords: only the name of a command is used */
@@ -258,17 +258,17 @@ function replyProblem(
   // Redis has another message for commands in scripts.
   if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
     const command = / run the '(?<command>[a-z|_-]{1,32})' command/.exec(message)?.groups?.command;
-    const what = command === undefined ? refusedKey(error) : ` (${command.toUpperCase()})`;
+    const subject = command === undefined ? refusedKey(error) : ` (${command.toUpperCase()})`;
     return {
       kind: 'permission',
-      problem: `the user is not allowed to do this${what}: compare its ACL with ${minimalAcl}`,
+      problem: `the user is not allowed to do this${subject}: compare its ACL with ${minimalAcl}`,
     };
   }
   if (word === 'WRONGTYPE')
     return { kind: 'type', problem: `the value is of another type ${wrongType}` };
   if (/^ERR This instance has cluster support disabled/.test(message)) return noCluster;
-  const known = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
-  return known ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
+  const problem = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
+  return problem ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
 }
 
 /** The position of the first key in the arguments, for commands that have a key and no secret. */

@@ -114,16 +114,16 @@ function send(client: Redis): void {
       .echo(key);
   }
   void pipeline.exec((error, results) => {
-    for (const [at, { key, resolve, reject }] of batch.entries()) {
+    for (const [position, { key, resolve, reject }] of batch.entries()) {
       const [reply, timeToLive, echoed] = [0, 1, 2].map(
-        (own) => results?.[3 * at + own] ?? [error],
+        (offset) => results?.[3 * position + offset] ?? [error],
       );
       const problem = error ?? reply?.[0] ?? timeToLive?.[0] ?? echoed?.[0];
       try {
         if (problem) reject(problem);
         else resolve(settle(client, key, [reply?.[1], timeToLive?.[1], echoed?.[1]]));
-      } catch (other) {
-        reject(other);
+      } catch (settleError) {
+        reject(settleError);
       }
     }
     send(client);

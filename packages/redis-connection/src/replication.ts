@@ -88,15 +88,15 @@ function createSharing() {
   const running = new Map<string, Promise<unknown>>();
   const next = new Map<string, Promise<unknown>>();
   return (name: string, work: () => Promise<unknown>): Promise<unknown> => {
-    const before = running.get(name);
+    const previousRun = running.get(name);
     const start = () => {
       next.delete(name);
       const run = work().finally(() => running.delete(name));
       running.set(name, run);
       return run;
     };
-    if (before === undefined) return start();
-    const shared = next.get(name) ?? before.then(start, start);
+    if (previousRun === undefined) return start();
+    const shared = next.get(name) ?? previousRun.then(start, start);
     next.set(name, shared);
     return shared;
   };

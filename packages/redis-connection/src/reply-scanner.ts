@@ -64,13 +64,13 @@ function newState(limits: ReplyLimits) {
 type State = ReturnType<typeof newState>;
 
 function read(state: State, piece: Buffer): void {
-  let at = 0;
-  while (at < piece.length) {
+  let offset = 0;
+  while (offset < piece.length) {
     // The line with the length of the blob ends first.
-    const skipped = state.awaitsLineFeed ? 0 : Math.min(state.blob, piece.length - at);
+    const skipped = state.awaitsLineFeed ? 0 : Math.min(state.blob, piece.length - offset);
     state.blob -= skipped;
-    at += skipped;
-    if (at < piece.length) at = readLine(state, piece, at);
+    offset += skipped;
+    if (offset < piece.length) offset = readLine(state, piece, offset);
   }
 }
 
@@ -107,11 +107,11 @@ function begin(state: State, type: string, text: string): void {
   const isNull = text === '-1' && (type === '$' || type === '*');
   if (isNull || lines[type]?.test(text)) endValue(state);
   else if (minLength !== undefined) {
-    state.blob = lengthOf(text, minLength);
+    state.blob = parseLength(text, minLength);
     count(state, state.blob);
     state.endsBlob = true;
   } else if (perCount !== undefined && (type !== '>' || state.open.length === 0)) {
-    beginArray(state, lengthOf(text, 0) * perCount);
+    beginArray(state, parseLength(text, 0) * perCount);
   } else throw notRedis();
 }
 
@@ -124,9 +124,9 @@ function beginArray(state: State, length: number): void {
 
 function endValue(state: State): void {
   while (state.open.length > 0) {
-    const left = (state.open.pop() ?? 0) - 1;
-    if (left > 0) {
-      state.open.push(left);
+    const pending = (state.open.pop() ?? 0) - 1;
+    if (pending > 0) {
+      state.open.push(pending);
       return;
     }
   }
@@ -134,12 +134,12 @@ function endValue(state: State): void {
   state.elements = 0;
 }
 
-function count(state: State, more: number): void {
-  state.bytes += more;
+function count(state: State, bytes: number): void {
+  state.bytes += bytes;
   if (state.bytes > state.limits.bytes) throw tooBig();
 }
 
-function lengthOf(text: string, min: number): number {
+function parseLength(text: string, min: number): number {
   const length = /^\d{1,10}$/.test(text) ? Number(text) : -1;
   if (length < min) throw notRedis();
   return length;

@@ -164,8 +164,8 @@ export function requireSlots(reply: unknown): void {
 /** The first and the last slot of a range, then its nodes. */
 function isRange(range: unknown): boolean {
   if (!Array.isArray(range)) return false;
-  const [first, last, ...nodes] = range;
-  return isUpTo(first, lastSlot) && isUpTo(last, lastSlot) && first <= last && nodes.every(isNode);
+  const [start, end, ...nodes] = range;
+  return isUpTo(start, lastSlot) && isUpTo(end, lastSlot) && start <= end && nodes.every(isNode);
 }
 
 /** A host, null where the cluster does not know it, and a port; then values that ioredis does not read. */

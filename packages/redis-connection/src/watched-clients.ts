@@ -6,12 +6,12 @@ import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
 import {
   closed,
   closedUnanswered,
+  describeProblem,
   isEndOfConnection,
   isReplyError,
   noNodeAnswers,
   noNodeUsable,
   type ProblemTerms,
-  problemOf,
   problemOfAttempt,
   type RedisProblemDetail,
 } from './problems.ts';
@@ -186,7 +186,7 @@ function noteNodes(
   /** The problem of the last node in this attempt. Undefined: no node gave a reason. */
   let cause: RedisProblemDetail | undefined;
   client.on('node error', (error) => {
-    const problem = problemOf(error, terms);
+    const problem = describeProblem(error, terms);
     // The other nodes still work, so the connection is not down.
     if (client.status === 'ready') return note(problem);
     // A closed connection says nothing of the cause, and may be reported after the cause.
@@ -195,7 +195,7 @@ function noteNodes(
     note(noNodeUsable(problem));
   });
   client.on('error', (error) => {
-    const problem = problemOf(error, terms);
+    const problem = describeProblem(error, terms);
     note(problem === noNodeAnswers ? noNodeUsable(cause) : problem);
     cause = undefined;
   });

@@ -83,7 +83,7 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
   switch (filter.kind) {
     case 'and':
     case 'or':
-      for (const one of filter.filters) writeFilter(writer, one);
+      for (const operand of filter.filters) writeFilter(writer, operand);
       break;
     case 'not':
       writeFilter(writer, filter.filter);
@@ -92,7 +92,7 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
       writer.writeString(checkAttribute(filter.attribute));
       writer.startSequence();
       if (filter.initial) writer.writeBuffer(filter.initial, 0x80);
-      for (const part of filter.any) writer.writeBuffer(part, 0x81);
+      for (const substring of filter.any) writer.writeBuffer(substring, 0x81);
       if (filter.final) writer.writeBuffer(filter.final, 0x82);
       writer.endSequence();
       break;
@@ -223,10 +223,13 @@ export function createFramer(maxBytes: number = defaultMaxBytes) {
 function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | undefined {
   const tag = bytes[offset];
   if (tag !== undefined && tag !== sequenceTag) {
-    const found = `0x${tag.toString(16).padStart(2, '0')}`;
+    const firstByte = `0x${tag.toString(16).padStart(2, '0')}`;
     // An HTTP server answers with `HTTP/1.1 400 Bad Request`.
     const hint = tag === 0x48 ? ': is this the port of an HTTP server?' : '';
-    throw new WireError('protocol', `a message began with the byte ${found} and not 0x30${hint}`);
+    throw new WireError(
+      'protocol',
+      `a message began with the byte ${firstByte} and not 0x30${hint}`,
+    );
   }
   const header = readHeader(bytes, offset);
   if (header === undefined) return undefined;

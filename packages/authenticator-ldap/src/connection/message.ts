@@ -39,14 +39,14 @@ const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
 /** Reads one message. @throws WireError when it is not as in RFC 4511 section 4.1.1, or too large for the budget */
 export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const [envelope] = readElements(frame, budget);
-  const [first, operation, ...more] = readElements(
+  const [messageId, operation, ...tail] = readElements(
     expect(envelope, tags.sequence, 'message'),
     budget,
   );
-  const id = readInteger(first, tags.integer, 'message id');
+  const id = readInteger(messageId, tags.integer, 'message id');
   if (!operation) throw new WireError('protocol', 'a message has no operation');
   // Messages with the id 0 end the connection whatever they contain, and Active Directory adds to them.
-  if (id !== 0 && (more.length > 1 || (more[0] && more[0].tag !== tags.controls))) {
+  if (id !== 0 && (tail.length > 1 || (tail[0] && tail[0].tag !== tags.controls))) {
     throw new WireError('protocol', 'a message has more than one operation');
   }
   const { tag, content } = operation;
@@ -56,7 +56,7 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
         kind: 'bind',
         id,
         ...readResult(content, budget),
-        ...readBindControls(more[0]?.content, budget),
+        ...readBindControls(tail[0]?.content, budget),
       };
     case tags.searchResultEntry:
       return { kind: 'entry', id, entry: readEntry(content, budget) };
@@ -76,9 +76,9 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
   }
 }
 
-function expect(element: Element | undefined, tag: number, what: string): Buffer {
+function expect(element: Element | undefined, tag: number, field: string): Buffer {
   if (element?.tag !== tag)
-    throw new WireError('protocol', `a ${what} is missing or of a wrong type`);
+    throw new WireError('protocol', `a ${field} is missing or of a wrong type`);
   return element.content;
 }
 
@@ -86,10 +86,10 @@ function expect(element: Element | undefined, tag: number, what: string): Buffer
  * Reads an integer of at least one byte: without a byte it would be 0, which is the id of notices
  * and the code of success.
  */
-function readInteger(element: Element | undefined, tag: number, what: string): number {
-  const bytes = expect(element, tag, what);
+function readInteger(element: Element | undefined, tag: number, field: string): number {
+  const bytes = expect(element, tag, field);
   if (bytes.length < 1 || bytes.length > 4)
-    throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
+    throw new WireError('protocol', `a ${field} has ${bytes.length} bytes`);
   return bytes.readIntBE(0, bytes.length);
 }
 
@@ -134,7 +134,7 @@ function readBindControls(content: Buffer | undefined, budget: Budget) {
   const controls =
     content === undefined
       ? []
-      : readElements(content, budget).map((each) => readControl(each, budget));
+      : readElements(content, budget).map((control) => readControl(control, budget));
   const policies = controls.filter(({ oid }) => oid === passwordPolicyControl);
   const error =
     policies.length > 1
@@ -148,8 +148,8 @@ function readBindControls(content: Buffer | undefined, budget: Budget) {
 
 /** Reads a control (RFC 4511 section 4.1.11), whose criticality and value may be missing. */
 function readControl(element: Element, budget: Budget) {
-  const [type, ...rest] = readElements(expect(element, tags.sequence, 'control'), budget);
-  const value = rest[0]?.tag === tags.boolean ? rest[1] : rest[0];
+  const [type, ...fields] = readElements(expect(element, tags.sequence, 'control'), budget);
+  const value = fields[0]?.tag === tags.boolean ? fields[1] : fields[0];
   return {
     oid: expect(type, tags.octetString, "control's OID").toString(),
     value: value && expect(value, tags.octetString, "control's value"),
@@ -166,10 +166,10 @@ function readPasswordPolicy(
 ): number | 'unreadable' | undefined {
   try {
     const [sequence, ...behind] = readElements(value ?? Buffer.alloc(0), budget);
-    const parts = readElements(expect(sequence, tags.sequence, 'password policy'), budget);
-    const error = parts[0]?.tag === 0xa0 ? parts[1] : parts[0];
-    const known = parts[0]?.tag === 0xa0 ? 2 : 1;
-    if (behind.length > 0 || parts.length > known) return 'unreadable';
+    const fields = readElements(expect(sequence, tags.sequence, 'password policy'), budget);
+    const error = fields[0]?.tag === 0xa0 ? fields[1] : fields[0];
+    const maxFields = fields[0]?.tag === 0xa0 ? 2 : 1;
+    if (behind.length > 0 || fields.length > maxFields) return 'unreadable';
     return error && readInteger(error, 0x81, 'password policy error');
   } catch (error) {
     if (error instanceof WireError && error.kind === 'protocol') return 'unreadable';

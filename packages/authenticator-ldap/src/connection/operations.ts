@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { bounded, durationText, explainTls, isTlsError, oneLine } from '@sallyport/plugin-kit';
 import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
-import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
-import { peerOf } from './socket.ts';
+import { createErrors, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
+import { makePeer } from './socket.ts';
 import type { Server } from './types.ts';
 
 /** The limit in bytes for all messages of one answer, unless the operation has its own. */
@@ -118,8 +118,8 @@ async function run<T>(state: State, operation: LdapOperation<T>, signal: AbortSi
 function answerTo<T>(state: State, operation: LdapOperation<T>, signal: AbortSignal): Promise<T> {
   const { accept, maxBytes = maxAnswerBytes, timeout = state.options.timeout } = operation;
   const late = () => {
-    const missing = state.current?.bytes === 0 ? 'no answer' : 'only a part of the answer';
-    const error = makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`);
+    const silence = state.current?.bytes === 0 ? 'no answer' : 'only a part of the answer';
+    const error = makeError(state, 'timeout', `${silence} within ${durationText(timeout)}`);
     shut(state, error);
     return error;
   };
@@ -228,12 +228,12 @@ function explain(state: State, error: unknown): ServerError {
   if (error instanceof ServerError) return error;
   if (error instanceof WireError) return makeError(state, error.kind, error.message, error);
   if (error instanceof Error && isTlsError(error)) {
-    const { kind, problem } = explainTls(error, peerOf(state.options.server.host));
+    const { kind, problem } = explainTls(error, makePeer(state.options.server.host));
     return makeError(state, kind, problem, error);
   }
   return makeError(state, 'closed', `the connection broke (${oneLine(String(error))})`, error);
 }
 
-function makeError({ options, step }: State, ...rest: Parameters<MakeError>): ServerError {
-  return errorsOf(options.server, step)(...rest);
+function makeError({ options, step }: State, ...args: Parameters<MakeError>): ServerError {
+  return createErrors(options.server, step)(...args);
 }

@@ -66,7 +66,7 @@ export class ServerSkipped extends Error {
 }
 
 /** Creates the function that makes the errors of one step with one server. Their messages are "url: step: problem". */
-export function errorsOf(server: Server, step: Step) {
+export function createErrors(server: Server, step: Step) {
   return (kind: ServerErrorKind, problem: string, cause?: unknown): ServerError =>
     new ServerError(
       kind,
@@ -76,7 +76,7 @@ export function errorsOf(server: Server, step: Step) {
     );
 }
 
-export type MakeError = ReturnType<typeof errorsOf>;
+export type MakeError = ReturnType<typeof createErrors>;
 
 /** The bytes of a server can't be used. The connection turns this error into a ServerError of the same kind. */
 export class WireError extends Error {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { shortageOf } from './socket.ts';
+import { describeShortage } from './socket.ts';
 import { connectTo } from './testing/connecting.ts';
 import { startFakeServer } from './testing/fake-server.ts';
 
@@ -46,9 +46,11 @@ describe('shortageOf', () => {
     { code: 'ENOMEM', syscall: 'querySrv', words: /memory/ },
     { code: 'ENOBUFS', syscall: 'connect', words: /buffers/ },
   ])('takes $code of $syscall for a shortage of this machine', ({ code, syscall, words }) => {
-    expect(shortageOf(problem(code, syscall))).toMatch(words);
+    expect(describeShortage(problem(code, syscall))).toMatch(words);
     expect(
-      shortageOf(new AggregateError([problem('ECONNREFUSED', 'connect'), problem(code, syscall)])),
+      describeShortage(
+        new AggregateError([problem('ECONNREFUSED', 'connect'), problem(code, syscall)]),
+      ),
     ).toMatch(words);
   });
 
@@ -59,12 +61,12 @@ describe('shortageOf', () => {
     { code: 'EAI_AGAIN', syscall: 'getaddrinfo' },
     { code: 'ECONNREFUSED', syscall: 'querySrv' },
   ])('and $code of $syscall for none', ({ code, syscall }) => {
-    expect(shortageOf(problem(code, syscall))).toBeUndefined();
+    expect(describeShortage(problem(code, syscall))).toBeUndefined();
   });
 
   test('nor what is no error of the system', () => {
     for (const other of [new Error('x'), new AggregateError([]), 'x', undefined]) {
-      expect(shortageOf(other)).toBeUndefined();
+      expect(describeShortage(other)).toBeUndefined();
     }
   });
 });

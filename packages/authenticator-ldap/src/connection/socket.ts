@@ -16,13 +16,13 @@ import {
 } from '@sallyport/plugin-kit';
 import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
-import { errorsOf, type MakeError, WireError } from './server-error.ts';
+import { createErrors, type MakeError, WireError } from './server-error.ts';
 import type { ConnectOptions } from './types.ts';
 
 /** Opens TCP. Each address of a name gets a third of the step's time, so that the second address is reached in time. */
 export function connectTcp(options: ConnectOptions): Promise<Socket> {
   const { server, stepTimeout } = options;
-  const makeError = errorsOf(server, 'connect');
+  const makeError = createErrors(server, 'connect');
   const socket = connect({
     host: server.host,
     port: server.port,
@@ -90,7 +90,7 @@ const problems: Readonly<Record<string, string>> = {
 };
 
 function explain(error: NodeJS.ErrnoException, makeError: MakeError): Error {
-  const shortage = shortageOf(error);
+  const shortage = describeShortage(error);
   if (shortage !== undefined) return makeError('shortage', shortage, error);
   const problem = problems[error.code ?? ''];
   // With several addresses the message of the whole is empty, and each address has its own.
@@ -120,15 +120,15 @@ const shortages: Readonly<Record<string, string>> = {
  *
  * @returns undefined for any other cause
  */
-export function shortageOf(error: unknown): string | undefined {
-  const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-  for (const one of all) {
-    const { code = '', syscall } = (one ?? {}) as NodeJS.ErrnoException;
+export function describeShortage(error: unknown): string | undefined {
+  const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  for (const cause of causes) {
+    const { code = '', syscall } = (cause ?? {}) as NodeJS.ErrnoException;
     // A lookup that can't open a file or a socket reports only that there is no such name, or that DNS refused.
     const isLookup = syscall === 'getaddrinfo' || syscall?.startsWith('query');
-    const known = shortages[code] === undefined && isLookup ? codeOfOpening() : code;
-    if (shortages[known] !== undefined)
-      return `this machine is short of ${shortages[known]} (${known})`;
+    const shortageCode = shortages[code] === undefined && isLookup ? codeOfOpening() : code;
+    if (shortages[shortageCode] !== undefined)
+      return `this machine is short of ${shortages[shortageCode]} (${shortageCode})`;
   }
   return undefined;
 }
@@ -154,18 +154,18 @@ const maxBytes = 65_536;
  * the socket: bytes that someone on the way adds in clear text must never count as the server's.
  */
 export function requestTls(socket: Socket, options: ConnectOptions): Promise<void> {
-  const makeError = errorsOf(options.server, 'starttls');
+  const makeError = createErrors(options.server, 'starttls');
   const late = () => makeError('timeout', `no answer within ${durationText(options.stepTimeout)}`);
   return runStep(socket, options, late, () => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const framer = createFramer(maxBytes);
     const onData = (chunk: Buffer) => {
       try {
-        const [answer, ...more] = framer.push(chunk);
+        const [answer, ...surplus] = framer.push(chunk);
         if (answer === undefined) return;
         socket.pause();
         checkAnswer(decodeMessage(answer, { elements: maxElements }), makeError);
-        if (more.length > 0 || framer.pending > 0 || socket.readableLength > 0) {
+        if (surplus.length > 0 || framer.pending > 0 || socket.readableLength > 0) {
           throw makeError(
             'protocol',
             'there were bytes behind the answer: someone on the way may be tampering',
@@ -211,7 +211,7 @@ function checkAnswer(answer: Message, makeError: MakeError): void {
  */
 export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSocket> {
   const { server } = options;
-  const makeError = errorsOf(server, 'tls');
+  const makeError = createErrors(server, 'tls');
   const late = () =>
     makeError('timeout', `the handshake did not end within ${durationText(options.stepTimeout)}`);
   return runStep(raw, options, late, async () => {
@@ -227,7 +227,7 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
         // SNI allows names only (RFC 6066 section 3).
         ...(isIP(host) ? {} : { servername: host }),
         rejectUnauthorized: true,
-        secureContext: contextOf(settings),
+        secureContext: makeContext(settings),
       });
     } catch (error) {
       throw makeError(
@@ -238,7 +238,7 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
     }
     socket.on('error', ignore);
     const failed = (error: Error) => {
-      const { kind, problem } = explainTls(error, peerOf(host));
+      const { kind, problem } = explainTls(error, makePeer(host));
       return makeError(kind, problem, error);
     };
     await opened(socket, 'secureConnect', failed, () =>
@@ -255,12 +255,12 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
 const noTls =
   'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
 
-export const peerOf = (name: string): TlsPeer => ({ name, noTls });
+export const makePeer = (name: string): TlsPeer => ({ name, noTls });
 
 /** The contexts by CA file. With 150 authorities, making one costs 5 ms of CPU, far more than the rest of a login. */
 const contexts = new WeakMap<Buffer, TlsSettings & { readonly context: SecureContext }>();
 
-function contextOf(settings: TlsSettings): SecureContext {
+function makeContext(settings: TlsSettings): SecureContext {
   const { ca, certificate, key, minVersion } = settings;
   const cached = ca && contexts.get(ca);
   if (

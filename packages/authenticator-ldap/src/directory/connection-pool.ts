@@ -82,10 +82,10 @@ export function createConnectionPool(settings: PoolSettings) {
   };
 }
 
-function createLease(pool: Pool, first: Pooled, reused: boolean) {
-  let current: Pooled | undefined = first;
+function createLease(pool: Pool, pooled: Pooled, reused: boolean) {
+  let current: Pooled | undefined = pooled;
   const lease = {
-    connection: first.connection,
+    connection: pooled.connection,
     /** Whether the connection was used before: then the server may have closed it long ago. */
     reused,
     /** Closes the connection and opens another in its place, without waiting. @throws as the pool's `open` */

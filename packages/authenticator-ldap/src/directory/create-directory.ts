@@ -14,19 +14,19 @@ export function createDirectory(dependencies: DirectoryDependencies): LdapDirect
   const { options, now } = dependencies;
   const { serverTimeout: limit, maxUserBinds } = options;
   const closing = new AbortController();
-  const known = createKnownServers(dependencies);
-  const list = createList(dependencies, closing.signal, known.update);
+  const knownServers = createKnownServers(dependencies);
+  const list = createList(dependencies, closing.signal, knownServers.update);
   const limitBinds = createConcurrencyLimit(maxUserBinds);
 
-  const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
+  const inOrder = async (call: DirectoryCall) => knownServers.find(await list.inOrder(call));
   const ask = async <T>(
     use: Use,
     call: DirectoryCall,
-    one: (server: DirectoryServer) => Promise<T>,
+    ask: (server: DirectoryServer) => Promise<T>,
   ) => {
     closing.signal.throwIfAborted();
     try {
-      return await askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
+      return await askInTurn({ ...call, servers: await inOrder(call), use, ask, now });
     } catch (error) {
       // The end of the directory ends all connections. Then that is the reason.
       closing.signal.throwIfAborted();
@@ -52,51 +52,52 @@ export function createDirectory(dependencies: DirectoryDependencies): LdapDirect
     },
     async check(look, signal) {
       closing.signal.throwIfAborted();
-      const checkOne = async (one: DirectoryServer) => ({
-        server: one.server,
-        ...(await one.check(look, signal)),
+      const checkOne = async (server: DirectoryServer) => ({
+        server: server.server,
+        ...(await server.check(look, signal)),
       });
       const reports = await Promise.all((await inOrder({ signal })).map(checkOne));
       closing.signal.throwIfAborted();
       return reports;
     },
-    renewConnections: () => known.renew(),
+    renewConnections: () => knownServers.renew(),
     async close() {
       closing.abort(new AuthenticatorError('unavailable', 'the directory is closed'));
       // The list comes first, so that no lookup adds servers afterwards.
       await list.close();
-      await known.close();
+      await knownServers.close();
     },
   };
 }
 
 function createKnownServers(dependencies: DirectoryDependencies) {
   const metricsOf = createServerMetrics(dependencies.metrics);
-  const known = new Map<string, DirectoryServer>();
+  const serversByUrl = new Map<string, DirectoryServer>();
 
   const end = (server: DirectoryServer) => {
-    known.delete(server.server.url);
+    serversByUrl.delete(server.server.url);
     return server.close();
   };
   return {
     update(servers: readonly Server[]): void {
       const urls = new Set(servers.map(({ url }) => url));
-      for (const server of [...known.values()]) if (!urls.has(server.server.url)) void end(server);
+      for (const server of [...serversByUrl.values()])
+        if (!urls.has(server.server.url)) void end(server);
       for (const server of servers) {
-        if (known.has(server.url)) continue;
-        known.set(
+        if (serversByUrl.has(server.url)) continue;
+        serversByUrl.set(
           server.url,
           createDirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }),
         );
       }
     },
     find: (servers: readonly Server[]) =>
-      servers.map(({ url }) => known.get(url)).filter((server) => server !== undefined),
+      servers.map(({ url }) => serversByUrl.get(url)).filter((server) => server !== undefined),
     renew(): void {
-      for (const server of known.values()) server.renewConnections();
+      for (const server of serversByUrl.values()) server.renewConnections();
     },
     async close(): Promise<void> {
-      await Promise.all([...known.values()].map(end));
+      await Promise.all([...serversByUrl.values()].map(end));
     },
   };
 }
@@ -155,8 +156,8 @@ async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
     if (isFirst && outcome.error instanceof StaleConnection) turns.push(server);
   }
   const text = servers.map((server) => reasons.get(server)).join('; ');
-  const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
-  if (first !== undefined) throw new AuthenticatorError('failed', failed[first](text));
+  const cause = (['capacity', 'machine', 'login'] as const).find((kind) => concerned.has(kind));
+  if (cause !== undefined) throw new AuthenticatorError('failed', failed[cause](text));
   throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
 }
 

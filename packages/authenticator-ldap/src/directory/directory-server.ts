@@ -9,8 +9,8 @@ import { createProbe, createServerCircuit, type ServerCircuit } from './server-c
 import {
   createServiceAccount,
   createServiceSearches,
+  limitToSearches,
   type ServerAccess,
-  searchesOf,
   type Work,
 } from './service-account.ts';
 import type { SearchConnection, ServerReport } from './types.ts';
@@ -127,15 +127,19 @@ async function checkServer(
   closing: AbortSignal,
 ): Promise<Omit<ServerReport, 'server'>> {
   try {
-    const both = AbortSignal.any([signal, closing]);
-    await onFresh(account.open, (connection) => look(searchesOf(connection, access)), both);
+    const anySignal = AbortSignal.any([signal, closing]);
+    await onFresh(
+      account.open,
+      (connection) => look(limitToSearches(connection, access)),
+      anySignal,
+    );
     return {};
   } catch (error) {
     signal.throwIfAborted();
     const isPassedOver = error instanceof ServerError || error instanceof ServerSkipped;
-    const first =
+    const advice =
       account.problem === undefined ? '' : `${account.problem}. Change it first. After that: `;
-    return { problem: first + messageOf(error), isPassedOver };
+    return { problem: advice + toMessage(error), isPassedOver };
   }
 }
 
@@ -151,7 +155,7 @@ async function probeOnce(
   } catch (error) {
     const isShortage = error instanceof ServerError && error.kind === 'shortage';
     if (error instanceof ServerSkipped) circuit.close();
-    else if (!closing.aborted && !isShortage) call.failed(messageOf(error));
+    else if (!closing.aborted && !isShortage) call.failed(toMessage(error));
   }
 }
 
@@ -207,6 +211,6 @@ function reportClosed(
   );
 }
 
-function messageOf(error: unknown): string {
+function toMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

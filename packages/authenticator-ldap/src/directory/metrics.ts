@@ -12,33 +12,33 @@ export type PoolMetrics = ReturnType<ServerMetrics['pool']>;
 
 /** Creates the metrics of a directory. They take times in milliseconds. */
 export function createServerMetrics(metrics: Metrics) {
-  const made = makeMetrics(metrics);
-  const known = new Set<string>();
+  const serverMetrics = makeMetrics(metrics);
+  const labels = new Set<string>();
 
   return (url: string) => {
-    if (known.size < maxServerLabels) known.add(url);
-    const server = known.has(url) ? url : 'other';
-    made.circuit.set({ server }, 0);
+    if (labels.size < maxServerLabels) labels.add(url);
+    const server = labels.has(url) ? url : 'other';
+    serverMetrics.circuit.set({ server }, 0);
     return {
       pool: (use: Use) => ({
         /** @param state `opening` until the connection is bound, `busy` while a login or a check uses it */
         connections(state: 'opening' | 'idle' | 'busy', change: 1 | -1): void {
-          if (change === 1) made.connections.inc({ server, use, state });
-          else made.connections.dec({ server, use, state });
+          if (change === 1) serverMetrics.connections.inc({ server, use, state });
+          else serverMetrics.connections.dec({ server, use, state });
         },
         waited(milliseconds: number): void {
-          if (use === 'service') made.waits.observe({ server }, milliseconds / 1000);
+          if (use === 'service') serverMetrics.waits.observe({ server }, milliseconds / 1000);
         },
       }),
-      circuit: (isOpen: boolean) => made.circuit.set({ server }, isOpen ? 2 : 0),
-      connected: (result: string) => made.connects.inc({ server, result }),
+      circuit: (isOpen: boolean) => serverMetrics.circuit.set({ server }, isOpen ? 2 : 0),
+      connected: (result: string) => serverMetrics.connects.inc({ server, result }),
       bound(use: Use, result: string, milliseconds: number): void {
-        made.binds.inc({ server, use, result });
-        made.bindTimes.observe({ server, use }, milliseconds / 1000);
+        serverMetrics.binds.inc({ server, use, result });
+        serverMetrics.bindTimes.observe({ server, use }, milliseconds / 1000);
       },
       searched(result: string, milliseconds: number): void {
-        made.searches.inc({ server, result });
-        made.searchTimes.observe({ server }, milliseconds / 1000);
+        serverMetrics.searches.inc({ server, result });
+        serverMetrics.searchTimes.observe({ server }, milliseconds / 1000);
       },
     };
   };

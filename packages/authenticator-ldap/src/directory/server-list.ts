@@ -3,7 +3,7 @@ import { Resolver } from 'node:dns/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
 import { durationText, within } from '@sallyport/plugin-kit';
-import { shortageOf } from '../connection/socket.ts';
+import { describeShortage } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
 
@@ -31,8 +31,10 @@ export function createListedServers(
 }
 
 function preferred(servers: readonly Server[], prefer: Server | undefined): readonly Server[] {
-  const first = servers.find(({ url }) => url === prefer?.url);
-  return first === undefined ? servers : [first, ...servers.filter((server) => server !== first)];
+  const preferredServer = servers.find(({ url }) => url === prefer?.url);
+  return preferredServer === undefined
+    ? servers
+    : [preferredServer, ...servers.filter((server) => server !== preferredServer)];
 }
 
 export interface SrvList {
@@ -60,19 +62,19 @@ const maxTargets = 16;
  */
 export function createSrvList(list: SrvList) {
   const { srv, options, logger, now, random, onChange } = list;
-  let known: readonly SrvServer[] = [];
-  let taken: SrvServers | undefined;
+  let targets: readonly SrvServer[] = [];
+  let current: SrvServers | undefined;
   let failure: Error | undefined;
   let nextLookup = Number.NEGATIVE_INFINITY;
   let lookup: Promise<void> | undefined;
 
-  const take = (found: SrvServers) => {
+  const take = (records: SrvServers) => {
     // The order is drawn again only when the records have changed: each draw may move logins and pools to other servers.
-    if (isDeepStrictEqual(found, taken)) return;
-    taken = found;
-    known = drawOrder(found.servers, random).slice(0, maxTargets);
-    warnOfOmitted(found, list);
-    onChange(known.map(({ server }) => server));
+    if (isDeepStrictEqual(records, current)) return;
+    current = records;
+    targets = drawOrder(records.servers, random).slice(0, maxTargets);
+    warnOfOmitted(records, list);
+    onChange(targets.map(({ server }) => server));
   };
   const refresh = async () => {
     try {
@@ -80,7 +82,7 @@ export function createSrvList(list: SrvList) {
       failure = undefined;
       nextLookup = now() + refreshAfter;
     } catch (error) {
-      const fields = { srv: srv.name, reason: (error as Error).message, servers: known.length };
+      const fields = { srv: srv.name, reason: (error as Error).message, servers: targets.length };
       if (failure === undefined)
         logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
       failure = error as Error;
@@ -94,11 +96,11 @@ export function createSrvList(list: SrvList) {
     /** @throws AuthenticatorError `unavailable` when no server is known, and the reason of the signal */
     async inOrder({ signal, prefer }: Asking): Promise<readonly Server[]> {
       if (now() >= nextLookup) lookup ??= refresh();
-      if (known.length === 0 && lookup !== undefined) await within({ signal }, () => lookup);
-      if (known.length === 0)
+      if (targets.length === 0 && lookup !== undefined) await within({ signal }, () => lookup);
+      if (targets.length === 0)
         throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
       const order =
-        options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
+        options.order === 'spread' && prefer === undefined ? drawOrder(targets, random) : targets;
       const servers = order.map(({ server }) => server);
       return preferred(servers, prefer);
     },
@@ -118,15 +120,15 @@ async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvS
     const records = await within({ signal: closing, limit, late }, look);
     const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
     // The order is fixed here, since name servers rotate the order of their answers.
-    const inOrder = servers.toSorted((one, other) => (one.server.url < other.server.url ? -1 : 1));
+    const inOrder = servers.toSorted((a, b) => (a.server.url < b.server.url ? -1 : 1));
     if (servers.length > 0) return { servers: inOrder, foreign: foreign.toSorted() };
     if (foreign.length === 0) throw new Error('DNS has no such service');
-    const some = foreign.slice(0, 3).join(', ');
+    const examples = foreign.slice(0, 3).join(', ');
     throw new Error(
-      `its targets (${some}) are outside of its domain: if that is intended, set serverName`,
+      `its targets (${examples}) are outside of its domain: if that is intended, set serverName`,
     );
   } catch (error) {
-    const short = shortageOf(error);
+    const short = describeShortage(error);
     const text = short ?? (error instanceof Error ? error.message : String(error));
     const code = short === undefined ? 'unavailable' : 'failed';
     throw new AuthenticatorError(
@@ -138,16 +140,16 @@ async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvS
   }
 }
 
-function warnOfOmitted(found: SrvServers, { srv, logger }: SrvList): void {
-  if (found.foreign.length > 0) {
-    const fields = { srv: srv.name, targets: found.foreign.slice(0, maxTargets) };
+function warnOfOmitted(records: SrvServers, { srv, logger }: SrvList): void {
+  if (records.foreign.length > 0) {
+    const fields = { srv: srv.name, targets: records.foreign.slice(0, maxTargets) };
     logger.warn(
       fields,
       'SRV targets outside of their domain are not used: set serverName to use them',
     );
   }
-  if (found.servers.length > maxTargets) {
-    const fields = { srv: srv.name, targets: found.servers.length, used: maxTargets };
+  if (records.servers.length > maxTargets) {
+    const fields = { srv: srv.name, targets: records.servers.length, used: maxTargets };
     logger.warn(fields, 'too many SRV targets: only the first ones are used');
   }
 }
@@ -208,7 +210,7 @@ export function drawOrder(
 ): readonly SrvServer[] {
   return servers
     .map((server) => ({ server, time: -Math.log(1 - random()) / Math.max(server.weight, 0.01) }))
-    .sort((one, other) => one.server.priority - other.server.priority || one.time - other.time)
+    .sort((a, b) => a.server.priority - b.server.priority || a.time - b.time)
     .map(({ server }) => server);
 }
 

@@ -54,9 +54,9 @@ export function createServiceAccount(access: ServerAccess) {
   };
   const accept = ({ passwordPolicyError, passwordMustChange }: BindResult) => {
     refusal = undefined;
-    const before = mustChange;
+    const hadToChange = mustChange;
     mustChange = passwordPolicyError !== undefined || passwordMustChange;
-    if (mustChange && !before) logger.warn({ server: url }, passwordWarning);
+    if (mustChange && !hadToChange) logger.warn({ server: url }, passwordWarning);
   };
 
   return {
@@ -70,11 +70,11 @@ export function createServiceAccount(access: ServerAccess) {
     /** @throws ServerSkipped `refused`, also during the pause after a refusal, when nothing is sent; as `bind` */
     async open(signal: AbortSignal): Promise<LdapConnection> {
       if (refusal !== undefined && pauseLeft() > 0) {
-        const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
+        const pause = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
         const since = ageText(now() - refusal.at);
         throw new ServerSkipped(
           'refused',
-          `${refusal.message} (${since}; not tried again for ${left})`,
+          `${refusal.message} (${since}; not tried again for ${pause})`,
         );
       }
       const connection = await open(signal);
@@ -125,7 +125,7 @@ export function createServiceSearches(
     random,
   });
   const workOn = async <T>({ connection }: Lease, work: Work<T>) =>
-    work(searchesOf(connection, access));
+    work(limitToSearches(connection, access));
 
   return {
     ...pool,
@@ -163,7 +163,7 @@ export function createServiceSearches(
 }
 
 /** Measures the searches of a connection, and hides its binds. */
-export function searchesOf(
+export function limitToSearches(
   connection: LdapConnection,
   { metrics, now }: ServerAccess,
 ): SearchConnection {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { durationText, within } from '@sallyport/plugin-kit';
-import { errorsOf, ServerError } from '../connection/server-error.ts';
+import { createErrors, ServerError } from '../connection/server-error.ts';
 import type { BindCredentials, BindResult } from '../connection/types.ts';
 import { type ConnectionPool, createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured } from './metrics.ts';
@@ -29,7 +29,7 @@ const distrustTime = 60_000;
 export function createUserBinds(access: ServerAccess) {
   const { server, options, metrics, logger, now, closing } = access;
   const timeout = options.serverTimeout;
-  const pool = poolOf(access);
+  const pool = createUserPool(access);
   let late = 0;
   let reusedFrom = options.reuseUserConnections
     ? Number.NEGATIVE_INFINITY
@@ -68,7 +68,7 @@ export function createUserBinds(access: ServerAccess) {
     let isLate = false;
     const noAnswer = () => {
       isLate = true;
-      return errorsOf(server, 'bind')('timeout', `no answer within ${durationText(timeout)}`);
+      return createErrors(server, 'bind')('timeout', `no answer within ${durationText(timeout)}`);
     };
     try {
       const inTime = () => within({ limit: timeout, late: noAnswer }, () => answer);
@@ -102,7 +102,7 @@ export function createUserBinds(access: ServerAccess) {
  * Creates a pool with a connection for each bind that may be in progress, late ones included: no
  * caller waits for one.
  */
-function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
+function createUserPool({ server, options, open, metrics, now, random }: ServerAccess) {
   return createConnectionPool({
     url: server.url,
     max: options.maxUserBinds + maxLate,

@@ -13,12 +13,12 @@ export type Comparison =
  * @returns undefined when no text could be compared: there is no placeholder, or one is in a `not`, a substring, or a match by
  *   another rule
  */
-export function comparisonOf(filter: FilterOf<ValueTemplate>): Comparison | undefined {
+export function findComparison(filter: FilterOf<ValueTemplate>): Comparison | undefined {
   if (filter.kind === 'and' || filter.kind === 'or') {
-    const parts = filter.filters.filter(hasPlaceholder).map(comparisonOf);
-    const known = parts.filter((part) => part !== undefined);
-    if (known.length === 0 || known.length < parts.length) return undefined;
-    return { kind: filter.kind, parts: known };
+    const operands = filter.filters.filter(hasPlaceholder).map(findComparison);
+    const comparisons = operands.filter((operand) => operand !== undefined);
+    if (comparisons.length === 0 || comparisons.length < operands.length) return undefined;
+    return { kind: filter.kind, parts: comparisons };
   }
   if (filter.kind !== 'equality' || !hasPlaceholder(filter)) return undefined;
   const { attribute, value } = filter;
@@ -43,7 +43,7 @@ export function hasPlaceholder(filter: FilterOf<ValueTemplate>): boolean {
   }
 }
 
-const isFilledIn = (value: ValueTemplate) => value.some((part) => typeof part === 'string');
+const isFilledIn = (value: ValueTemplate) => value.some((segment) => typeof segment === 'string');
 
 /** Lists the attributes, each as the filter writes it. */
 export function comparedAttributes(comparison: Comparison): readonly string[] {
@@ -64,7 +64,7 @@ export function isExactly(
   text: string,
   values: (attribute: string) => readonly string[],
 ): boolean {
-  const isPartExact = (part: Comparison) => isExactly(part, text, values);
+  const isPartExact = (operand: Comparison) => isExactly(operand, text, values);
   switch (comparison.kind) {
     case 'and':
       return comparison.parts.every(isPartExact);
@@ -72,8 +72,10 @@ export function isExactly(
       return comparison.parts.some(isPartExact);
     case 'equality': {
       const { attribute, value } = comparison;
-      const asked = value.map((part) => (typeof part === 'string' ? text : String(part))).join('');
-      return values(attribute).some((one) => isSameButForCase(one, asked));
+      const expected = value
+        .map((segment) => (typeof segment === 'string' ? text : String(segment)))
+        .join('');
+      return values(attribute).some((value) => isSameButForCase(value, expected));
     }
   }
 }
@@ -82,6 +84,6 @@ export function isExactly(
  * Compares without normalization. The lowercase form alone would make the Kelvin sign (U+212A) a k, and the uppercase form alone a
  * dotless i an i.
  */
-export function isSameButForCase(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase() && one.toUpperCase() === other.toUpperCase();
+export function isSameButForCase(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase() && a.toUpperCase() === b.toUpperCase();
 }

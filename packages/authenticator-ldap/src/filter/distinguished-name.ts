@@ -69,7 +69,11 @@ export function isBelow(dn: string, base: string): boolean {
 /** Makes a text that is the same for equal RDNs, in whatever order their parts are. */
 function comparable(rdn: Rdn): string {
   return JSON.stringify(
-    rdn.map((part) => [part.attribute.toLowerCase(), comparableValue(part.value)].join('=')).sort(),
+    rdn
+      .map((attributeValue) =>
+        [attributeValue.attribute.toLowerCase(), comparableValue(attributeValue.value)].join('='),
+      )
+      .sort(),
   );
 }
 
@@ -99,13 +103,13 @@ export function readDn(text: string): { readonly rdn: Rdn; readonly end: number 
   if (/^ *$/.test(text)) return [];
   let rdn: AttributeValue[] = [];
   const levels: { rdn: Rdn; end: number }[] = [];
-  for (let at = 0; at <= text.length; at++) {
-    const part = readPart(text, at);
-    if (part === undefined) return undefined;
-    rdn.push(part);
-    at = pair.lastIndex;
-    if (text[at] === '+') continue;
-    levels.push({ rdn, end: at });
+  for (let index = 0; index <= text.length; index++) {
+    const attributeValue = readPart(text, index);
+    if (attributeValue === undefined) return undefined;
+    rdn.push(attributeValue);
+    index = pair.lastIndex;
+    if (text[index] === '+') continue;
+    levels.push({ rdn, end: index });
     rdn = [];
   }
   return levels;
@@ -157,13 +161,13 @@ const stringTags = [0x04, 0x0c, 0x13, 0x14, 0x16];
 
 /** Reads a string in BER, as it follows `#` (RFC 4514 section 2.4). @returns undefined for another type */
 function unwrapBer(digits: string): Buffer | undefined {
-  const [tag = 0, length = 0x80, ...rest] = Buffer.from(digits, 'hex');
+  const [tag = 0, length = 0x80, ...bytes] = Buffer.from(digits, 'hex');
   if (!stringTags.includes(tag)) return undefined;
   const lengthBytes = length > 0x80 ? length - 0x80 : 0;
   const count =
     lengthBytes === 0
       ? length
-      : rest.slice(0, lengthBytes).reduce((sum, byte) => sum * 256 + byte, 0);
-  const content = Buffer.from(rest.slice(lengthBytes));
+      : bytes.slice(0, lengthBytes).reduce((sum, byte) => sum * 256 + byte, 0);
+  const content = Buffer.from(bytes.slice(lengthBytes));
   return length === 0x80 || content.length !== count ? undefined : content;
 }

@@ -92,8 +92,8 @@ function parseContent(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
 
 function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
   const { text, at: start } = cursor;
-  const [left = ''] = /^[^=<>~()]*/.exec(text.slice(start)) ?? [];
-  cursor.at += left.length;
+  const [attributePart = ''] = /^[^=<>~()]*/.exec(text.slice(start)) ?? [];
+  cursor.at += attributePart.length;
   const [operator] = /^[<>~]?=/.exec(text.slice(cursor.at)) ?? [];
   if (operator === undefined) {
     throw errorAt(
@@ -103,42 +103,47 @@ function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
     );
   }
   cursor.at += operator.length;
-  if (operator === '=' && left.endsWith(':')) return parseExtensible(cursor, left, start);
-  if (!isAttributeDescription(left)) throw noAttribute(text, left, start);
-  if (operator === '=') return parseEqualityOrSubstring(cursor, left);
+  if (operator === '=' && attributePart.endsWith(':'))
+    return parseExtensible(cursor, attributePart, start);
+  if (!isAttributeDescription(attributePart)) throw noAttribute(text, attributePart, start);
+  if (operator === '=') return parseEqualityOrSubstring(cursor, attributePart);
   const value = readWhole(cursor);
-  if (value === undefined) return { kind: 'present', attribute: left };
-  return { kind: operators[operator as keyof typeof operators], attribute: left, value };
+  if (value === undefined) return { kind: 'present', attribute: attributePart };
+  return { kind: operators[operator as keyof typeof operators], attribute: attributePart, value };
 }
 
 function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<ValueTemplate> {
-  const [first = [], ...rest] = readValue(cursor).parts;
-  const last = rest.pop();
-  if (last === undefined) return { kind: 'equality', attribute, value: first };
-  const any = rest.filter((part) => part.length > 0);
-  if (any.length < rest.length && cursor.allowed !== undefined)
+  const [initial = [], ...segments] = readValue(cursor).parts;
+  const last = segments.pop();
+  if (last === undefined) return { kind: 'equality', attribute, value: initial };
+  const middle = segments.filter((segment) => segment.length > 0);
+  if (middle.length < segments.length && cursor.allowed !== undefined)
     throw errorAt(cursor, 'two * in a row', 'write one');
-  if (any.length === 0 && first.length === 0 && last.length === 0)
+  if (middle.length === 0 && initial.length === 0 && last.length === 0)
     return { kind: 'present', attribute };
   return {
     kind: 'substring',
     attribute,
-    ...(first.length > 0 && { initial: first }),
-    any,
+    ...(initial.length > 0 && { initial }),
+    any: middle,
     ...(last.length > 0 && { final: last }),
   };
 }
 
 /** Reads `attribute:dn:rule:=value`. Either attribute or rule may be missing, and `:dn` as well. */
-function parseExtensible(cursor: Cursor, left: string, start: number): Assertion<ValueTemplate> {
+function parseExtensible(
+  cursor: Cursor,
+  attributePart: string,
+  start: number,
+): Assertion<ValueTemplate> {
   const { text } = cursor;
-  const [attribute = '', ...others] = left.slice(0, -1).split(':');
-  const dnAttributes = others[0]?.toLowerCase() === 'dn';
-  const [rule, ...rest] = dnAttributes ? others.slice(1) : others;
+  const [attribute = '', ...flags] = attributePart.slice(0, -1).split(':');
+  const dnAttributes = flags[0]?.toLowerCase() === 'dn';
+  const [rule, ...surplus] = dnAttributes ? flags.slice(1) : flags;
   if (attribute !== '' && !isAttributeDescription(attribute))
     throw noAttribute(text, attribute, start);
   const isBad =
-    rest.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
+    surplus.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
   if (isBad) {
     const fix = 'write (member:1.2.840.113556.1.4.1941:={dn}) or (ou:dn:=people)';
     throw new TemplateError(text, start, 'no matching rule', fix);
@@ -156,8 +161,8 @@ function parseExtensible(cursor: Cursor, left: string, start: number): Assertion
 
 /** Reads a value that must not contain an asterisk. @returns undefined when it has one, in place of a placeholder */
 function readWhole(cursor: Cursor): ValueTemplate | undefined {
-  const { parts, asterisk } = readValue(cursor);
-  if (asterisk === undefined) return parts[0] ?? [];
+  const { parts: segments, asterisk } = readValue(cursor);
+  if (asterisk === undefined) return segments[0] ?? [];
   if (cursor.allowed === undefined) return undefined;
   throw new TemplateError(
     cursor.text,
@@ -186,7 +191,7 @@ function readValue(cursor: Cursor): {
 } {
   const { text } = cursor;
   let last: ValuePart[] = [];
-  const parts = [last];
+  const segments = [last];
   let asterisk: number | undefined;
   while (cursor.at < text.length && text[cursor.at] !== ')') {
     token.lastIndex = cursor.at;
@@ -199,22 +204,25 @@ function readValue(cursor: Cursor): {
         fixes[character] ?? '',
       );
     }
-    const part = partOf(groups, cursor);
-    const before = last.at(-1);
-    if (part === undefined) {
+    const segment = readSegment(groups, cursor);
+    const lastSegment = last.at(-1);
+    if (segment === undefined) {
       asterisk ??= cursor.at;
       last = [];
-      parts.push(last);
-    } else if (Buffer.isBuffer(part) && Buffer.isBuffer(before))
-      last[last.length - 1] = Buffer.concat([before, part]);
-    else last.push(part);
+      segments.push(last);
+    } else if (Buffer.isBuffer(segment) && Buffer.isBuffer(lastSegment))
+      last[last.length - 1] = Buffer.concat([lastSegment, segment]);
+    else last.push(segment);
     cursor.at = token.lastIndex;
   }
-  return { parts, ...(asterisk !== undefined && { asterisk }) };
+  return { parts: segments, ...(asterisk !== undefined && { asterisk }) };
 }
 
 /** Reads one part of a value. @returns undefined for an asterisk */
-function partOf(groups: Record<string, string | undefined>, cursor: Cursor): ValuePart | undefined {
+function readSegment(
+  groups: Record<string, string | undefined>,
+  cursor: Cursor,
+): ValuePart | undefined {
   const { escaped, placeholder, literal } = groups;
   if (escaped !== undefined) return Buffer.from(escaped, 'hex');
   if (literal !== undefined) return Buffer.from(literal);
@@ -235,16 +243,16 @@ function skipSpace(cursor: Cursor): void {
 }
 
 function noAttribute(text: string, attribute: string, start: number): TemplateError {
-  const what =
+  const problem =
     attribute === '' ? 'no attribute before the operator' : `"${attribute}" is not an attribute`;
   return new TemplateError(
     text,
     start,
-    what,
+    problem,
     'write its name (letters, digits, dashes) or OID, without spaces or placeholders',
   );
 }
 
-function errorAt({ text, at }: Cursor, what: string, fix: string): TemplateError {
-  return new TemplateError(text, at, what, fix);
+function errorAt(cursor: Cursor, problem: string, fix: string): TemplateError {
+  return new TemplateError(cursor.text, cursor.at, problem, fix);
 }

@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { type Comparison, comparisonOf, hasPlaceholder } from './comparison.ts';
+import { type Comparison, findComparison, hasPlaceholder } from './comparison.ts';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
 import { type Allowed, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 
@@ -55,10 +55,10 @@ export function parseFilterTemplate(text: string, allowed: Allowed): FilterTempl
   return {
     placeholders,
     fill(values, encode) {
-      const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
-      return fill({ values: known, assertions: 0, encode });
+      const usableValues = new Map([...placeholders].map((name) => [name, usable(values(name))]));
+      return fill({ values: usableValues, assertions: 0, encode });
     },
-    comparison: comparisonOf(filter),
+    comparison: findComparison(filter),
     anyValues,
     presence: becomesPresence(filter) ? anyValues : undefined,
   };
@@ -75,7 +75,7 @@ function becomesPresence(filter: FilterOf<ValueTemplate>): boolean {
     case 'extensible':
       return !hasPlaceholder(filter);
     default:
-      return new Set(filter.value.map((part) => typeof part)).size < 2;
+      return new Set(filter.value.map((segment) => typeof segment)).size < 2;
   }
 }
 
@@ -93,7 +93,7 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
     case 'and':
     case 'or': {
       const { kind } = filter;
-      const fills = filter.filters.map((one) => compile(one, placeholders));
+      const fills = filter.filters.map((operand) => compile(operand, placeholders));
       return (filling) => {
         const filters = fills.map((fill) => fill(filling)).filter((inner) => inner !== undefined);
         const matches = kind === 'and' ? filters.length === fills.length : filters.length > 0;
@@ -110,18 +110,18 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
     default: {
       const names = new Set<string>();
       mapValues(filter, (value) => {
-        for (const part of value) if (typeof part === 'string') names.add(part);
+        for (const segment of value) if (typeof segment === 'string') names.add(segment);
       });
       for (const name of names) placeholders.add(name);
       return (filling) => {
         const filters = assignments(filling, [...names])
           .map((assignment) =>
             mapValues(filter, (value) =>
-              Buffer.concat(value.map((part) => bytesOf(part, assignment))),
+              Buffer.concat(value.map((segment) => toBytes(segment, assignment))),
             ),
           )
-          .map((filled) => encoded(filter, filled, filling.encode))
-          .filter((filled) => filled !== undefined);
+          .map((assertion) => encoded(filter, assertion, filling.encode))
+          .filter((assertion) => assertion !== undefined);
         return filters.length > 1 ? { kind: 'or', filters } : filters[0];
       };
     }
@@ -130,26 +130,26 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
 
 function encoded(
   template: Assertion<ValueTemplate>,
-  filled: Assertion<Buffer>,
+  assertion: Assertion<Buffer>,
   encode: Encode | undefined,
 ): Assertion<Buffer> | undefined {
   const isWhole =
     template.kind === 'equality' &&
     template.value.length === 1 &&
     typeof template.value[0] === 'string';
-  if (encode === undefined || !isWhole || filled.kind !== 'equality') return filled;
-  const value = encode(filled.attribute, filled.value);
-  return value && { ...filled, value };
+  if (encode === undefined || !isWhole || assertion.kind !== 'equality') return assertion;
+  const value = encode(assertion.attribute, assertion.value);
+  return value && { ...assertion, value };
 }
 
 function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => To): Assertion<To> {
   if (assertion.kind === 'present') return assertion;
   if (assertion.kind !== 'substring') return { ...assertion, value: map(assertion.value) };
-  const { initial, any, final, ...rest } = assertion;
+  const { initial, any: middle, final, ...target } = assertion;
   return {
-    ...rest,
+    ...target,
     ...(initial !== undefined && { initial: map(initial) }),
-    any: any.map(map),
+    any: middle.map(map),
     ...(final !== undefined && { final: map(final) }),
   };
 }
@@ -166,14 +166,16 @@ function assignments(filling: Filling, placeholders: readonly string[]): Assignm
     throw new AuthenticatorError('failed', message);
   }
   return choices.reduce<Assignment[]>(
-    (made, [name, values]) =>
-      made.flatMap((one) => values.map((value) => new Map([...one, [name, value]]))),
+    (assignments, [name, values]) =>
+      assignments.flatMap((assignment) =>
+        values.map((value) => new Map([...assignment, [name, value]])),
+      ),
     [new Map()],
   );
 }
 
-function bytesOf(part: Buffer | string, assignment: Assignment): Buffer {
-  return typeof part === 'string' ? (assignment.get(part) ?? Buffer.alloc(0)) : part;
+function toBytes(segment: Buffer | string, assignment: Assignment): Buffer {
+  return typeof segment === 'string' ? (assignment.get(segment) ?? Buffer.alloc(0)) : segment;
 }
 
 function usable(values: readonly (string | Buffer)[]): readonly Buffer[] {

@@ -52,8 +52,8 @@ export function filterText(filter: Filter): string {
     case 'present':
       return `(${filter.attribute}=*)`;
     case 'substring': {
-      const { attribute, initial, any, final } = filter;
-      return `(${attribute}=${[initial, ...any, final].map((part) => (part ? escaped(part) : '')).join('*')})`;
+      const { attribute, initial, any: middle, final } = filter;
+      return `(${attribute}=${[initial, ...middle, final].map((segment) => (segment ? escaped(segment) : '')).join('*')})`;
     }
     case 'extensible': {
       const { attribute = '', rule, dnAttributes, value } = filter;
@@ -76,8 +76,8 @@ function escaped(value: Buffer): string {
   if (!isUtf8(value)) return hexadecimal(value);
   return value
     .toString()
-    .replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) =>
-      one === ' ' ? one : hexadecimal(Buffer.from(one)),
+    .replace(/[()*\\]|[\p{C}\p{Z}]/gu, (character) =>
+      character === ' ' ? character : hexadecimal(Buffer.from(character)),
     );
 }
 

@@ -71,10 +71,10 @@ export interface DnTemplate {
 
 /** Reads a DN with `{username}` in a value of its first level. @throws TemplateError with the column and the fix */
 export function parseDnTemplate(text: string): DnTemplate {
-  const [index, ...others] = braces(text);
-  const known = index !== undefined && text.startsWith(placeholder, index);
-  const extraBrace = known
-    ? others.find((other) => other !== index + placeholder.length - 1)
+  const [index, ...otherIndexes] = braces(text);
+  const isPlaceholder = index !== undefined && text.startsWith(placeholder, index);
+  const extraBrace = isPlaceholder
+    ? otherIndexes.find((brace) => brace !== index + placeholder.length - 1)
     : index;
   if (extraBrace !== undefined) {
     const fix =
@@ -83,18 +83,18 @@ export function parseDnTemplate(text: string): DnTemplate {
   }
   const fix = `write it as in ${dnExample}`;
   if (index === undefined) throw new TemplateError(text, text.length, 'no {username}', fix);
-  const before = text.slice(0, index);
-  const after = text.slice(index + placeholder.length);
-  if (readDn(before)?.length !== 1) {
+  const prefix = text.slice(0, index);
+  const suffix = text.slice(index + placeholder.length);
+  if (readDn(prefix)?.length !== 1) {
     const place = `write it as the value, or a part of the value, of the first level, not in quotes, as in ${dnExample}`;
     throw new TemplateError(text, index, '{username} is not allowed here', place);
   }
-  const [entry, parent] = readDn(`${before}x${after}`) ?? [];
+  const [entry, parent] = readDn(`${prefix}x${suffix}`) ?? [];
   if (entry === undefined) throw new TemplateError(text, 0, 'this is not a DN', fix);
   if (parent === undefined) throw new TemplateError(text, text.length, 'no DN of a parent', fix);
   return {
-    parent: `${before}x${after}`.slice(entry.end + 1).trim(),
-    fill: (username) => before + escapeDnValue(username) + after,
+    parent: `${prefix}x${suffix}`.slice(entry.end + 1).trim(),
+    fill: (username) => prefix + escapeDnValue(username) + suffix,
   };
 }
 

@@ -45,18 +45,18 @@ const hasBit =
   };
 
 const isTime =
-  (read: ReadTime, ends: (time: number, moments: Moments) => boolean): Ends =>
+  (readTime: ReadTime, ends: (time: number, moments: Moments) => boolean): Ends =>
   (text, moments) => {
-    const time = read(text);
+    const time = readTime(text);
     if (Number.isNaN(time)) throw new Unreadable('no time: look at the entry there');
     return time !== undefined && ends(time, moments);
   };
 
-const isOver = (read: ReadTime) => isTime(read, (time, { now }) => time <= now);
-const isToCome = (read: ReadTime) => isTime(read, (time, { now }) => time > now);
+const isOver = (readTime: ReadTime) => isTime(readTime, (time, { now }) => time <= now);
+const isToCome = (readTime: ReadTime) => isTime(readTime, (time, { now }) => time > now);
 /** Whole seconds are rounded down, so a change in the second of the login counts as one before it. */
-const isChanged = (read: ReadTime) =>
-  isTime(read, (time, { since = Number.POSITIVE_INFINITY }) => time > since);
+const isChanged = (readTime: ReadTime) =>
+  isTime(readTime, (time, { since = Number.POSITIVE_INFINITY }) => time > since);
 
 /** When OpenLDAP locked the account. */
 export const lockAttribute = 'pwdAccountLockedTime';
@@ -175,10 +175,10 @@ export const visiblyUnlocked: Filter = {
 
 /** Reads the state of an account from its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
 export function readAccountState(entry: LdapEntry, moments: Moments): AccountState {
-  const ofState = accountAttributes.filter(
+  const stateAttributes = accountAttributes.filter(
     (attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute),
   );
-  const seen = ofState.filter((attribute) => shows(entry, attribute));
+  const visible = stateAttributes.filter((attribute) => shows(entry, attribute));
   const isActiveDirectory = inEachAccount.some((attribute) => shows(entry, attribute));
   const hidden = isActiveDirectory
     ? inEachAccount.filter((attribute) => !shows(entry, attribute))
@@ -187,7 +187,7 @@ export function readAccountState(entry: LdapEntry, moments: Moments): AccountSta
     const text = shows(entry, attribute) ? onlyText(entry, attribute) : undefined;
     try {
       if (text !== undefined && ends(text, moments, entry))
-        return { refusal: { reason, attribute }, seen, hidden };
+        return { refusal: { reason, attribute }, seen: visible, hidden };
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new AuthenticatorError(
@@ -196,7 +196,7 @@ export function readAccountState(entry: LdapEntry, moments: Moments): AccountSta
       );
     }
   }
-  return { seen, hidden };
+  return { seen: visible, hidden };
 }
 
 /**
@@ -214,12 +214,13 @@ export function readReset(entry: LdapEntry): AccountState {
   );
 }
 
-export function accountText({ refusal, seen, hidden }: AccountState): string {
+export function accountText({ refusal, seen: visible, hidden }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
-  if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';
+  if (visible.length === 0)
+    return 'account state: not known, the entry shows none of its attributes';
   const unreadable =
     hidden.length > 0 ? `; the service account can't read ${hidden.join(', ')}` : '';
-  return `account state: nothing against the user in ${seen.join(', ')}${unreadable}`;
+  return `account state: nothing against the user in ${visible.join(', ')}${unreadable}`;
 }
 
 /** Milliseconds since 1970; undefined for no time, NaN for what is none. */

@@ -16,7 +16,7 @@ type Bound = Exclude<BindOutcome, { kind: 'unchecked' }> & { readonly server: Se
  * that hangs up early could guess passwords until the account is locked. The closure that outlives the login, `onLate`,
  * does not refer to the credentials.
  *
- * @param then the further work of the directory for this login: the search for groups
+ * @param use the further work of the directory for this login: the search for groups
  * @throws AuthenticatorError as `Directory.bindUser`, and for an answer that is neither a success nor a refusal
  */
 export async function bindUser<T>(
@@ -24,7 +24,7 @@ export async function bindUser<T>(
   credentials: BindCredentials,
   attempt: AdmittedAttempt,
   call: DirectoryCall,
-  then: (bound: Bound) => Promise<T>,
+  use: (bound: Bound) => Promise<T>,
 ): Promise<T> {
   let outcome: AttemptOutcome = 'unavailable';
   let late: readonly Promise<BindResult>[] = [];
@@ -51,7 +51,7 @@ export async function bindUser<T>(
       late = [];
     }
     if (bound.kind === 'unchecked') throw bound.error;
-    return await then({ ...bound, server });
+    return await use({ ...bound, server });
   } finally {
     if (late.length === 0) await attempt.settle(outcome);
     else void settleLate(attempt, late, outcome);

@@ -55,9 +55,9 @@ export function writeCredentials(
   tokenPrefix: string,
 ): string | undefined {
   const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
-  const read = readCredentials(token, tokenPrefix);
-  const isSame = read?.username === username && read.password === password;
-  return isSame && claimedName(read) !== undefined ? token : undefined;
+  const credentials = readCredentials(token, tokenPrefix);
+  const isSame = credentials?.username === username && credentials.password === password;
+  return isSame && claimedName(credentials) !== undefined ? token : undefined;
 }
 
 /**

@@ -2,10 +2,10 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { entry } from '../directory/testing/memory-directory.ts';
-import { attributeValue, textsOf } from './entry-values.ts';
+import { attributeValue, readTexts } from './entry-values.ts';
 
 const attributeText = (attribute: string, value: Buffer) =>
-  textsOf(entry('cn=x', { [attribute]: [value] }), attribute)[0] ?? '';
+  readTexts(entry('cn=x', { [attribute]: [value] }), attribute)[0] ?? '';
 const hex = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
 describe('the text of a value', () => {

@@ -8,12 +8,12 @@ import type { LdapEntry } from '../connection/types.ts';
  * @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not
  *   UTF-8
  */
-export function entryDn({ dn }: LdapEntry, what: string): string {
+export function entryDn({ dn }: LdapEntry, description: string): string {
   if (dn !== undefined && dn !== '') return dn;
-  const bad = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
+  const problem = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
   throw new AuthenticatorError(
     'failed',
-    `the directory gave ${bad} for ${what}: look at the entry there`,
+    `the directory gave ${problem} for ${description}: look at the entry there`,
   );
 }
 
@@ -24,17 +24,17 @@ export function entryDn({ dn }: LdapEntry, what: string): string {
  * @throws AuthenticatorError `failed` when the server gave only a part of them, as Active Directory does beyond 1,500
  *   (`member;range=0-1499`, MS-ADTS section 3.1.1.3.1.3.3): the rest would be missing without a trace
  */
-export function valuesOf(entry: LdapEntry, attribute: string): readonly Buffer[] {
+export function readValues(entry: LdapEntry, attribute: string): readonly Buffer[] {
   const key = attribute.toLowerCase();
   const values = entry.attributes.get(key);
   if (values !== undefined && values.length > 0) return values;
-  const isCut = [...entry.attributes.keys()].some((other) => other.startsWith(`${key};range=`));
+  const isCut = [...entry.attributes.keys()].some((name) => name.startsWith(`${key};range=`));
   if (!isCut) return [];
-  const why =
+  const cause =
     'the entry has more values than the server sends in one answer; for groups, search for them by groups.filter';
   throw new AuthenticatorError(
     'failed',
-    `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`,
+    `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${cause}`,
   );
 }
 
@@ -43,9 +43,9 @@ export function valuesOf(entry: LdapEntry, attribute: string): readonly Buffer[]
  *
  * @throws AuthenticatorError `failed`, as `valuesOf` and for a value that is not text, unquoted
  */
-export function textsOf(entry: LdapEntry, attribute: string): readonly string[] {
-  return valuesOf(entry, attribute).map((value) => {
-    const form = formOf(attribute);
+export function readTexts(entry: LdapEntry, attribute: string): readonly string[] {
+  return readValues(entry, attribute).map((value) => {
+    const form = findForm(attribute);
     const text = form.write(value);
     if (text !== undefined) return text;
     const problem = `a value of the attribute ${attribute} is not ${form.what} (${value.length} bytes)`;
@@ -59,9 +59,9 @@ export function textsOf(entry: LdapEntry, attribute: string): readonly string[] 
  * @throws AuthenticatorError `failed` for several values, which have no order
  */
 export function onlyText(entry: LdapEntry, attribute: string): string | undefined {
-  const [text, ...more] = textsOf(entry, attribute);
-  if (more.length === 0) return text || undefined;
-  const problem = `${entry.dn} has ${more.length + 1} values of the attribute ${attribute}, which must have one`;
+  const [text, ...surplus] = readTexts(entry, attribute);
+  if (surplus.length === 0) return text || undefined;
+  const problem = `${entry.dn} has ${surplus.length + 1} values of the attribute ${attribute}, which must have one`;
   throw new AuthenticatorError(
     'failed',
     `${problem}: name an attribute with a single value, or fix the entry`,
@@ -69,13 +69,13 @@ export function onlyText(entry: LdapEntry, attribute: string): string | undefine
 }
 
 /**
- * Finds the value that {@link textsOf} writes as this text, for a search.
+ * Finds the value that {@link readTexts} writes as this text, for a search.
  *
  * @returns undefined when no value is written so
  */
 export function attributeValue(attribute: string, text: string): Buffer | undefined {
-  const { read, write } = formOf(attribute);
-  const value = read(text);
+  const { read: parse, write } = findForm(attribute);
+  const value = parse(text);
   return value.length > 0 && write(value) === text ? value : undefined;
 }
 
@@ -131,8 +131,8 @@ const sid: Form = {
     value[0] = 1;
     value[1] = subAuthorities.length;
     if (authority >= 0 && authority < 2 ** 48) value.writeUIntBE(Math.trunc(authority), 2, 6);
-    for (const [index, part] of subAuthorities.entries())
-      value.writeUInt32LE(part >>> 0, 8 + 4 * index);
+    for (const [index, subAuthority] of subAuthorities.entries())
+      value.writeUInt32LE(subAuthority >>> 0, 8 + 4 * index);
     return value;
   },
 };
@@ -152,6 +152,6 @@ const forms: ReadonlyMap<string, Form> = new Map([
   ['sidhistory', sid],
 ]);
 
-function formOf(attribute: string): Form {
+function findForm(attribute: string): Form {
   return forms.get(attribute.toLowerCase().split(';')[0] ?? '') ?? plain;
 }

@@ -7,7 +7,7 @@ import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { NameTemplate } from '../filter/templates.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { entryDn, onlyText, textsOf, valuesOf } from './entry-values.ts';
+import { entryDn, onlyText, readTexts, readValues } from './entry-values.ts';
 import type { DirectoryUser } from './find-user.ts';
 import { searchEntries } from './find-user.ts';
 
@@ -33,7 +33,9 @@ export async function findGroups(
 export function groupAttributes(options: GroupOptions | undefined): readonly string[] {
   if (options === undefined) return [];
   if (options.by === 'attribute') return [options.attribute];
-  return [...options.filter.placeholders].flatMap((placeholder) => attributeOf(placeholder) ?? []);
+  return [...options.filter.placeholders].flatMap(
+    (placeholder) => readAttribute(placeholder) ?? [],
+  );
 }
 
 /**
@@ -76,12 +78,12 @@ export function userFilter(
   return filter.fill((placeholder) => {
     if (placeholder === 'dn') return [dn];
     if (placeholder === 'username') return [username];
-    const attribute = attributeOf(placeholder);
-    return attribute === undefined ? [] : valuesOf(entry, attribute);
+    const attribute = readAttribute(placeholder);
+    return attribute === undefined ? [] : readValues(entry, attribute);
   });
 }
 
-function attributeOf(placeholder: string): string | undefined {
+function readAttribute(placeholder: string): string | undefined {
   return /^attribute:(.+)$/s.exec(placeholder)?.[1];
 }
 
@@ -98,7 +100,7 @@ function groupsOfAttribute(
   { entry }: DirectoryUser,
 ): readonly Group[] {
   const groups: Group[] = [];
-  for (const dn of textsOf(entry, attribute)) {
+  for (const dn of readTexts(entry, attribute)) {
     // A text that is not a DN would be below no base, and so be ignored.
     if (firstRdn(dn) === undefined) {
       throw new AuthenticatorError(
@@ -178,11 +180,11 @@ function groupOfEntry(entry: LdapEntry, template: NameTemplate): Group {
  * @throws AuthenticatorError `failed` when it has two values for one attribute
  */
 function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
-  const parts = firstRdn(dn) ?? [];
+  const rdn = firstRdn(dn) ?? [];
   const name = template.fill((attribute) => {
     const key = attribute.toLowerCase();
-    const values = parts
-      .filter((part) => part.attribute.toLowerCase() === key)
+    const values = rdn
+      .filter((attributeValue) => attributeValue.attribute.toLowerCase() === key)
       .map(({ value }) => value);
     return attribute === 'dn'
       ? dn
@@ -202,16 +204,16 @@ export async function walkGroups(
   { maxDepth, maxGroups }: Pick<GroupOptions, 'maxDepth' | 'maxGroups'>,
   parentsOf?: (groups: readonly Group[]) => Promise<readonly Group[]>,
 ): Promise<readonly Group[]> {
-  const seen = new Map<string, Group>();
+  const groupsByKey = new Map<string, Group>();
   let level = direct;
   for (let depth = 1; ; depth += 1) {
     const fresh: Group[] = [];
     for (const group of level) {
-      if (seen.has(group.dn)) continue;
-      seen.set(group.dn, group);
+      if (groupsByKey.has(group.dn)) continue;
+      groupsByKey.set(group.dn, group);
       fresh.push(group);
     }
-    if (seen.size > maxGroups) throw tooManyGroups(maxGroups);
+    if (groupsByKey.size > maxGroups) throw tooManyGroups(maxGroups);
     if (fresh.length > 0 && depth > maxDepth) {
       const fix = 'flatten the groups, or raise groups.maxDepth';
       throw new AuthenticatorError(
@@ -219,7 +221,7 @@ export async function walkGroups(
         `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`,
       );
     }
-    if (fresh.length === 0 || parentsOf === undefined) return [...seen.values()];
+    if (fresh.length === 0 || parentsOf === undefined) return [...groupsByKey.values()];
     level = await parentsOf(fresh);
   }
 }

@@ -11,7 +11,7 @@ import type {
 import { anyEntry, type Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
-import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
+import { attributeValue, entryDn, onlyText, readTexts } from './entry-values.ts';
 import type { Join } from './join.ts';
 import { mayHaveUsers } from './references.ts';
 
@@ -50,7 +50,7 @@ export async function findUserEntry(
   const { options, moreAttributes } = search;
   const { username, uid, email, extra } = options.attributes;
   const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter(
-    (one) => one !== undefined,
+    (attribute) => attribute !== undefined,
   );
   // Names of attributes are compared without regard to case.
   const attributes = [
@@ -64,8 +64,8 @@ export async function findUserEntry(
         attributes,
         call.signal,
       );
-      const [entry, ...others] = distinctEntries(entries);
-      if (isCut || others.length > 0)
+      const [entry, ...otherEntries] = distinctEntries(entries);
+      if (isCut || otherEntries.length > 0)
         return { kind: 'ambiguous', entries: entries.map(({ dn = '' }) => dn) };
       if (entry === undefined && search.join !== undefined && referredAt !== undefined)
         throw referred(referredAt);
@@ -103,28 +103,28 @@ async function findEntries(
       what: 'the lookup of a user (user.dnTemplate)',
       base: find.template.parent,
     } as const;
-    const found = await searchEntries(connection, request, place, signal);
+    const result = await searchEntries(connection, request, place, signal);
     // No such entry, and no such parent, have one code. A user of another authenticator is missing only if there is the parent.
-    if (search.join !== undefined && found.entries.length === 0)
+    if (search.join !== undefined && result.entries.length === 0)
       await findParent(connection, find.template.parent, signal);
-    return found;
+    return result;
   }
-  const filter = filterOf(find.filter, search);
+  const filter = makeFilter(find.filter, search);
   if (filter === undefined) return { entries: [], isCut: false };
   const entries: LdapEntry[] = [];
   let isCut = false;
   let referredAt: string | undefined;
   for (const base of find.bases) {
     const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2, maxBytes };
-    const found = await searchEntries(
+    const result = await searchEntries(
       connection,
       request,
       { what: 'the search for a user', base },
       signal,
     );
-    entries.push(...found.entries);
-    isCut ||= found.isCut;
-    referredAt ??= found.referredAt;
+    entries.push(...result.entries);
+    isCut ||= result.isCut;
+    referredAt ??= result.referredAt;
   }
   return { entries, isCut, ...(referredAt !== undefined && { referredAt }) };
 }
@@ -159,7 +159,7 @@ function referred(base: string): AuthenticatorError {
   );
 }
 
-function filterOf(template: FilterTemplate, search: UserSearch): Filter | undefined {
+function makeFilter(template: FilterTemplate, search: UserSearch): Filter | undefined {
   const { username, join, hasLoggedIn, options } = search;
   if (join?.fill) return join.fill(username);
   if (hasLoggedIn) return filterOfLogin(template, options.attributes, search);
@@ -194,7 +194,7 @@ function filterOfLogin(
 /** Drops repeated entries, which two overlapping bases find. One server spells a DN in one way. */
 function distinctEntries(entries: readonly LdapEntry[]): readonly LdapEntry[] {
   return entries.filter(
-    ({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index,
+    ({ dn }, index) => dn === undefined || entries.findIndex((entry) => entry.dn === dn) === index,
   );
 }
 
@@ -228,7 +228,7 @@ function readUser(
   }
   const id = uid === undefined ? undefined : onlyText(entry, uid);
   const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
-  const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
+  const texts = named.map(([key, attribute]) => [key, readTexts(entry, attribute)] as const);
   const present = texts.filter(([, values]) => values.length > 0);
   const bytes = Buffer.byteLength(
     [name, id ?? '', ...present.flatMap(([, values]) => values)].join(''),
@@ -284,12 +284,12 @@ export async function searchEntries(
   place: SearchPlace,
   signal: AbortSignal,
 ): Promise<FoundEntries> {
-  const { what, base } = place;
+  const { what: purpose, base } = place;
   const answer = await connection.search(request, signal).catch((error: unknown) => {
     if (!(error instanceof ServerError) || error.kind !== 'too-large') throw error;
     // Users may write to their own entries and make them large: one of them must not open a server's circuit for all.
     const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
-    throw new AuthenticatorError('failed', `${what} found too much: ${error.message}: ${fix}`, {
+    throw new AuthenticatorError('failed', `${purpose} found too much: ${error.message}: ${fix}`, {
       cause: error,
     });
   });
@@ -302,10 +302,10 @@ export async function searchEntries(
     case 'size-limit':
       return { entries, isCut: true };
     case 'not-found':
-      if (what !== 'the search for groups') return { ...nothing, referredAt: base };
+      if (purpose !== 'the search for groups') return { ...nothing, referredAt: base };
       throw missingBase(place, code);
     case 'no-such-object':
-      if (what === 'the lookup of a user (user.dnTemplate)') return nothing;
+      if (purpose === 'the lookup of a user (user.dnTemplate)') return nothing;
       throw missingBase(place, code);
     case 'failed': {
       const limits =
@@ -314,24 +314,24 @@ export async function searchEntries(
         code === 3 || code === 11
           ? limits
           : 'a value of this login does not suit the schema of the directory';
-      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${fix}`);
+      throw new AuthenticatorError('failed', `${purpose} ended in ${namedCode(code)}: ${fix}`);
     }
     case 'server':
       throw new ServerError(
         'answer',
         'search',
-        `${what} below "${base}" ended in ${namedCode(code)}`,
+        `${purpose} below "${base}" ended in ${namedCode(code)}`,
       );
   }
 }
 
 const nothing: FoundEntries = { entries: [], isCut: false };
 
-function missingBase({ what, base }: SearchPlace, code: number): ServerError {
+function missingBase({ what: purpose, base }: SearchPlace, code: number): ServerError {
   const option =
-    what === 'the search for groups'
+    purpose === 'the search for groups'
       ? 'groups.base'
-      : what === 'the search for a user'
+      : purpose === 'the search for a user'
         ? 'user.base'
         : 'the parent in user.dnTemplate';
   const message =

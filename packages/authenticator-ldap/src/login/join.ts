@@ -3,7 +3,7 @@ import type { LdapEntry } from '../connection/types.ts';
 import { comparedAttributes, isExactly, isSameButForCase } from '../filter/comparison.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { UserOptions } from '../options/types.ts';
-import { attributeValue, textsOf } from './entry-values.ts';
+import { attributeValue, readTexts } from './entry-values.ts';
 
 /** How the user of another authenticator is found. */
 export interface Join {
@@ -72,15 +72,15 @@ function join(
     option,
     attributes,
     check(entry, username) {
-      const values: Values = (attribute) => textsOf(entry, attribute);
+      const values: Values = (attribute) => readTexts(entry, attribute);
       if (isExact(username, values)) return;
       const names = attributes.join(' or ');
-      const found = `the lookup of "${shown(username)}" found ${entry.dn}`;
+      const subject = `the lookup of "${shown(username)}" found ${entry.dn}`;
       throw new AuthenticatorError(
         'failed',
         attributes.every((attribute) => values(attribute).length === 0)
-          ? `${found}, which shows no ${names}: let the service account read it, and name it in ${option} as the directory does`
-          : `${found}, whose ${names} has another value, because the directory compares loosely: ` +
+          ? `${subject}, which shows no ${names}: let the service account read it, and name it in ${option} as the directory does`
+          : `${subject}, whose ${names} has another value, because the directory compares loosely: ` +
               'write both names in the same way (case is ignored), or look users up by another attribute',
       );
     },
@@ -95,10 +95,10 @@ export function shown(name: string): string {
   const characters = [...name];
   const visible = characters
     .slice(0, maxShown)
-    .map((one) =>
-      /[\p{C}\p{Z}\p{M}\p{Default_Ignorable_Code_Point}"\\]/u.test(one) && one !== ' '
-        ? `\\u{${one.codePointAt(0)?.toString(16)}}`
-        : one,
+    .map((character) =>
+      /[\p{C}\p{Z}\p{M}\p{Default_Ignorable_Code_Point}"\\]/u.test(character) && character !== ' '
+        ? `\\u{${character.codePointAt(0)?.toString(16)}}`
+        : character,
     );
   return `${visible.join('')}${characters.length > maxShown ? '...' : ''}`;
 }

@@ -22,7 +22,7 @@ import {
   visiblyUnlocked,
 } from './account-state.ts';
 import { isUsername } from './credentials.ts';
-import { textsOf } from './entry-values.ts';
+import { readTexts } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
 import {
   type DirectoryUser,
@@ -42,21 +42,21 @@ type SearchedUser = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid' | 'join'
 /**
  * Finds the entry of a user, with the attributes that the search for groups needs. A join needs none of them.
  *
- * @param more further attributes to read
+ * @param extraAttributes further attributes to read
  */
 export function findEntry(
   directory: LdapDirectory,
   options: LdapOptions,
   searched: SearchedUser,
   { trace, ...call }: TracedCall,
-  more: readonly string[] = [],
+  extraAttributes: readonly string[] = [],
 ): Promise<Answered<UserSearchResult>> {
   const { user, groups } = options;
   const { join } = searched;
-  const moreAttributes = join?.attributes ?? [...groupAttributes(groups), ...more];
+  const moreAttributes = join?.attributes ?? [...groupAttributes(groups), ...extraAttributes];
   const search = { ...searched, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
-  const what = join ? `user search (${join.option})` : 'user search';
-  return findUserEntry(traced(directory, what, trace), search, call);
+  const purpose = join ? `user search (${join.option})` : 'user search';
+  return findUserEntry(traced(directory, purpose, trace), search, call);
 }
 
 /** Makes the user for Kubernetes, with the groups of now. @throws AuthenticatorError as `findGroups` */
@@ -67,13 +67,18 @@ export async function withGroups(
   call: TracedCall,
 ) {
   const { username, uid, extra, dn } = user;
-  const { trace, ...rest } = call;
+  const { trace, ...directoryCall } = call;
   trace?.(`the entry of the user is "${dn}"`);
   if (trace) traceMissingUid(options.user.attributes.uid, uid, trace);
   if (trace) traceGroupsSource(options.groups, user, trace);
   const groups =
     options.groups &&
-    (await findGroups(traced(directory, 'group search', trace), options.groups, user, rest));
+    (await findGroups(
+      traced(directory, 'group search', trace),
+      options.groups,
+      user,
+      directoryCall,
+    ));
   return {
     username,
     ...(uid !== undefined && { uid }),
@@ -89,8 +94,8 @@ function traceMissingUid(
   trace: (step: string) => void,
 ): void {
   if (attribute === undefined || uid !== undefined) return;
-  const why = `the entry has no value for ${attribute} (user.attributes.uid), or the service account is not allowed to read it`;
-  trace(`no uid: ${why}`);
+  const cause = `the entry has no value for ${attribute} (user.attributes.uid), or the service account is not allowed to read it`;
+  trace(`no uid: ${cause}`);
 }
 
 /** Reports where groups come from when no search shows it. */
@@ -101,7 +106,7 @@ function traceGroupsSource(
 ): void {
   if (groups === undefined) trace('no groups are looked for: options.groups is missing');
   else if (groups.by === 'attribute') {
-    const { length } = textsOf(user.entry, groups.attribute);
+    const { length } = readTexts(user.entry, groups.attribute);
     trace(
       `the attribute ${groups.attribute} of the entry names ${length} ${length === 1 ? 'group' : 'groups'}`,
     );
@@ -119,20 +124,21 @@ const maxShownFilter = 2_000;
  */
 function traced(
   directory: LdapDirectory,
-  what: string,
+  purpose: string,
   trace: ((step: string) => void) | undefined,
 ): LdapDirectory {
   if (trace === undefined) return directory;
   const { withService } = directory;
   return {
     ...directory,
-    withService: (work, call) => withService((one) => work(tracedSearch(one, what, trace)), call),
+    withService: (work, call) =>
+      withService((connection) => work(tracedSearch(connection, purpose, trace)), call),
   };
 }
 
 function tracedSearch(
   connection: SearchConnection,
-  what: string,
+  purpose: string,
   trace: (step: string) => void,
 ): SearchConnection {
   const filters: Filter[] = [];
@@ -146,7 +152,7 @@ function tracedSearch(
         text.length > maxShownFilter
           ? `${text.slice(0, maxShownFilter)}... (${text.length} characters)`
           : text;
-      const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shown}`;
+      const place = `${purpose}${level} below "${base}" (scope ${scope}), filter ${shown}`;
       try {
         const result = await connection.search(request, signal);
         const { length } = result.entries;
@@ -190,9 +196,9 @@ export async function lookUpDirectoryUser(
 ) {
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
-  const more = trace ? stateAttributes : [];
+  const attributes = trace ? stateAttributes : [];
   const find = (searched: SearchedUser) =>
-    findEntry(directory, options, searched, { signal, trace }, more);
+    findEntry(directory, options, searched, { signal, trace }, attributes);
   const typed = await find({ username });
   // Kubernetes may know users by an attribute that no login is found by.
   const isElsewhere = typed.value.kind === 'none' && options.user.find.by === 'search';
@@ -209,9 +215,9 @@ export async function lookUpDirectoryUser(
   }
   const { user } = result;
   const call = { signal, trace, prefer: server, subject: user.dn };
-  const found = await withGroups(directory, options, user, call);
+  const decision = await withGroups(directory, options, user, call);
   if (trace) await traceAccount(readState(directory, options, user, call), trace);
-  return found;
+  return decision;
 }
 
 /** Reports the state of the account. It ends no look-up, which only shows what is there. */
@@ -241,8 +247,8 @@ async function isVisiblyUnlocked(
     sizeLimit: 1,
   } as const;
   const look = ({ search }: SearchConnection) => search(request, call.signal);
-  const found = await directory.withService(look, call).catch(() => undefined);
-  return found !== undefined && found.value.entries.length > 0;
+  const result = await directory.withService(look, call).catch(() => undefined);
+  return result !== undefined && result.value.entries.length > 0;
 }
 
 type Revalidate = NonNullable<Authenticator['revalidate']>;
@@ -267,12 +273,12 @@ export function createRevalidate(
    */
   async function warnOfHiddenState(
     entry: string,
-    { seen, hidden }: AccountState,
+    { seen: visible, hidden }: AccountState,
     call: DirectoryCall,
   ): Promise<void> {
-    if (isSettled || (seen.length > 0 && hidden.length === 0)) return;
+    if (isSettled || (visible.length > 0 && hidden.length === 0)) return;
     isSettled = true;
-    if (seen.length === 0) {
+    if (visible.length === 0) {
       if (await isVisiblyUnlocked(directory, entry, call)) return;
       const fix =
         'let the service account read its attributes, or turn on the password policy of the directory';

@@ -5,7 +5,7 @@ import type { DirectoryCall, LdapDirectory, SearchConnection } from '../director
 import { anyEntry } from '../filter/filter.ts';
 import type { UserOptions } from '../options/types.ts';
 import { lockAttribute } from './account-state.ts';
-import { onlyText, textsOf } from './entry-values.ts';
+import { onlyText, readTexts } from './entry-values.ts';
 
 /** The attribute that names the password policy of an entry of OpenLDAP. An entry of the default policy has none. */
 export const policyAttribute = 'pwdPolicySubentry';
@@ -25,7 +25,7 @@ export async function readLockoutDuration(
   entry: LdapEntry,
   call: DirectoryCall,
 ): Promise<number | undefined> {
-  if (textsOf(entry, lockAttribute).length === 0) return undefined;
+  if (readTexts(entry, lockAttribute).length === 0) return undefined;
   const policy = onlyText(entry, policyAttribute) ?? passwordPolicy;
   if (policy === undefined) return undefined;
   const look = (connection: SearchConnection) => readPolicy(connection, policy, call.signal);

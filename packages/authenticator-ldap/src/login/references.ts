@@ -12,11 +12,13 @@ const withoutUsers = /^(?:dc=(?:domaindnszones|forestdnszones)|cn=configuration)
  */
 export function mayHaveUsers(url: string, base: string): boolean {
   const dn = readUrlDn(url);
-  const [part, ...others] = (dn !== undefined && firstRdn(dn)) || [];
-  if (dn === undefined || part === undefined || others.length > 0) return true;
+  const [attributeValue, ...surplus] = (dn !== undefined && firstRdn(dn)) || [];
+  if (dn === undefined || attributeValue === undefined || surplus.length > 0) return true;
   const isDirectlyBelow =
     isBelow(dn, base) && parseDn(dn)?.length === (parseDn(base)?.length ?? 0) + 1;
-  return !isDirectlyBelow || !withoutUsers.test(`${part.attribute}=${part.value}`);
+  return (
+    !isDirectlyBelow || !withoutUsers.test(`${attributeValue.attribute}=${attributeValue.value}`)
+  );
 }
 
 function readUrlDn(url: string): string | undefined {

@@ -119,8 +119,8 @@ export const optionsSchema = section(
   '{ urls: [ldaps://ldap.example.com], user: { … } }',
   (keys, complain) => {
     const { servers, srv } = settleServers(keys, complain);
-    const all = [...servers, ...(srv ? [srv] : [])];
-    const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
+    const sources = [...servers, ...(srv ? [srv] : [])];
+    const spoken = sources.length === 0 || sources.some(({ security }) => security !== 'insecure');
     const tls = settleTls(
       keys,
       { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' },

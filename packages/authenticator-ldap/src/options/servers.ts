@@ -97,22 +97,22 @@ export function settleServers(keys: ServerKeys, complain: Complain) {
   }
   const addresses = urls.map(({ host, port }) => JSON.stringify([host, port]));
   for (const [index, address] of addresses.entries()) {
-    const first = addresses.indexOf(address);
-    if (first !== index)
+    const firstIndex = addresses.indexOf(address);
+    if (firstIndex !== index)
       complain(
         ['urls', index],
-        `is the same server as entry ${first + 1}`,
+        `is the same server as entry ${firstIndex + 1}`,
         'remove one of the two',
       );
   }
   checkClearText(keys, complain);
-  const securityOf = (secure: boolean): Server['security'] =>
+  const chooseSecurity = (secure: boolean): Server['security'] =>
     secure ? 'ldaps' : keys.insecure ? 'insecure' : 'starttls';
   const servers: readonly Server[] = urls.map(({ scheme, host, port }) => {
     const url = `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
-    return { url, host, port, security: securityOf(scheme === 'ldaps') };
+    return { url, host, port, security: chooseSecurity(scheme === 'ldaps') };
   });
-  return { servers, ...(srv && { srv: { ...srv, security: securityOf(isLdaps(srv.name)) } }) };
+  return { servers, ...(srv && { srv: { ...srv, security: chooseSecurity(isLdaps(srv.name)) } }) };
 }
 
 function checkClearText(
@@ -172,8 +172,8 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   if (scheme === '') {
     const hasScheme = /^ldaps?:\/\//i.test(parsed.value);
     const end = 'must end after the host and port (an IPv6 address in brackets)';
-    const why = hasScheme ? end : 'must begin with ldaps:// or ldap://';
-    return { problem: `${quoted} ${why}`, fix: urlFix };
+    const rule = hasScheme ? end : 'must begin with ldaps:// or ldap://';
+    return { problem: `${quoted} ${rule}`, fix: urlFix };
   }
   if (six === undefined ? !isIPv4(name) && !isHostName(name) : !isIPv6(six))
     return { problem: `${quoted} does not name a host`, fix: urlFix };

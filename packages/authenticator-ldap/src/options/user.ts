@@ -146,17 +146,21 @@ export const userSchema: z.ZodType<UserOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(uid={username})" }`,
   (keys, complain): UserOptions | undefined => {
-    const { dnTemplate, attributes, unknown, passwordPolicy } = keys;
-    const rest = { attributes, unknown, ...(passwordPolicy !== undefined && { passwordPolicy }) };
+    const { dnTemplate, attributes, unknown: onUnknown, passwordPolicy } = keys;
+    const common = {
+      attributes,
+      unknown: onUnknown,
+      ...(passwordPolicy !== undefined && { passwordPolicy }),
+    };
     if (dnTemplate === undefined) {
       const find = settleSearch(keys, complain);
-      return find && { find, ...rest };
+      return find && { find, ...common };
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes', 'lookUpFilter'] as const) {
       if (keys[key] !== undefined)
         complain([key], "can't be used together with dnTemplate", 'remove one of the two');
     }
-    return { find: { by: 'dn', template: dnTemplate }, ...rest };
+    return { find: { by: 'dn', template: dnTemplate }, ...common };
   },
 )
   .meta({ anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }] })
@@ -197,13 +201,16 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
   const complete =
     loginAttributes === undefined ? filter?.template : loginFilter(loginAttributes, filter?.text);
   if (base === undefined || complete === undefined) return undefined;
-  const more = lookUpFilter && { lookUpFilter };
-  return { by: 'search', bases: base, scope, filter: complete, ...more };
+  const lookUp = lookUpFilter && { lookUpFilter };
+  return { by: 'search', bases: base, scope, filter: complete, ...lookUp };
 }
 
 /** Joins attributes and filter as text, which is safe: attributes are validated names, and the filter is complete. */
 function loginFilter(attributes: readonly string[], filter: string | undefined): FilterTemplate {
   const logins = attributes.map((attribute) => `(${attribute}={username})`).join('');
-  const any = attributes.length === 1 ? logins : `(|${logins})`;
-  return parseFilterTemplate(filter === undefined ? any : `(&${filter}${any})`, onlyUsername);
+  const anyLogin = attributes.length === 1 ? logins : `(|${logins})`;
+  return parseFilterTemplate(
+    filter === undefined ? anyLogin : `(&${filter}${anyLogin})`,
+    onlyUsername,
+  );
 }

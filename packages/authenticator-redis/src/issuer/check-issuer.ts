@@ -30,17 +30,17 @@ export async function checkIssuer(
     return (await Promise.all(nodes.map(mayAskReplicas))).every(Boolean);
   };
   const asksReplicas = await connection.run(tryAll, signal);
-  const what = sessions ? 'sessions' : 'tokens';
+  const recordKind = sessions ? 'sessions' : 'tokens';
   const lua = await connection.run(findLuaProblem, signal);
   return [
     ...(lua ? [`${lua.detail}: ${lua.fix}`] : []),
     ...(asksReplicas ? [] : [unconfirmed]),
     ...(await connection.run(readInfo, signal).then(
-      (servers) => [...new Set(servers.flatMap((server) => lossRisks(server, what)))],
+      (servers) => [...new Set(servers.flatMap((server) => lossRisks(server, recordKind)))],
       (error: unknown) => {
         if (!(error instanceof RedisProblem) || error.kind !== 'permission') throw error;
         return [
-          `INFO failed, so it is unknown whether this Redis keeps its ${what}: ${error.message}`,
+          `INFO failed, so it is unknown whether this Redis keeps its ${recordKind}: ${error.message}`,
         ];
       },
     )),
@@ -58,7 +58,7 @@ async function tryRights(
 ): Promise<void> {
   const digest = randomBytes(32).toString('hex');
   const key = keys.record(digest);
-  const index = keys.sessionsOf(digest);
+  const index = keys.userSessions(digest);
   const answers: readonly Promise<unknown>[] = [
     node.scan('0', 'MATCH', keys.pattern(digest), 'COUNT', 1),
     node.call(...layout.query(key)),

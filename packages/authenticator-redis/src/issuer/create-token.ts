@@ -10,7 +10,7 @@ import {
   type TokenShapeOptions,
   tokenShape,
 } from '../token.ts';
-import { issuedToken, recordOf } from './issued-token.ts';
+import { issuedToken, makeRecord } from './issued-token.ts';
 import { noteSession } from './list-tokens.ts';
 
 /** Milliseconds for which Redis keeps a record after its end, so that the token is expired and not unknown. */
@@ -37,10 +37,10 @@ export async function createToken(
   const now = store.now();
   const token = newToken(tokenOptions);
   const digest = digestToken(token);
-  const record = recordOf(request, digest, now);
+  const record = makeRecord(request, digest, now);
   // A record that this authenticator would refuse at each use must not be written.
-  const read = jsonLayout.read(writeJson(record)) ?? {};
-  if ('problem' in read) throw new Error(`this token can't be created: ${read.problem}`);
+  const readBack = jsonLayout.read(writeJson(record)) ?? {};
+  if ('problem' in readBack) throw new Error(`this token can't be created: ${readBack.problem}`);
   if (record.expiresAt !== undefined && record.expiresAt <= now) {
     throw new Error("this token can't be created: expiresAt is in the past");
   }
@@ -90,9 +90,9 @@ async function write(
     return (await client.eval(createHash, 1, key, lifetime ?? '', ...writeHash(record))) === 1;
   }
   const text = writeJson(record);
-  const done =
+  const reply =
     lifetime === undefined
       ? client.set(key, text, 'NX')
       : client.set(key, text, 'PX', lifetime, 'NX');
-  return (await done) === 'OK';
+  return (await reply) === 'OK';
 }

@@ -1,5 +1,5 @@
 import type { IssuedToken, Revocation, TokenRequest } from '@sallyport/authenticator';
-import { endOf, userOf } from '../decide.ts';
+import { findExpiry, readUser } from '../decide.ts';
 import type { TokenRecord } from '../record.ts';
 import type { FoundRecord } from '../store.ts';
 
@@ -12,12 +12,12 @@ interface KnownToken extends Pick<FoundRecord, 'record' | 'keyExpiresAt'> {
 /** The contract's form of a record. */
 export function issuedToken({ record, digest, keyExpiresAt, lastUsedAt }: KnownToken): IssuedToken {
   const { audiences, notBefore, issuedAt, issuedBy, reason, session } = record;
-  const end = endOf(record, keyExpiresAt);
-  const usedAt = lastUsedAt === undefined ? lastUseOf(record, keyExpiresAt) : lastUsedAt;
-  const revoked = revocationOf(record);
+  const end = findExpiry(record, keyExpiresAt);
+  const usedAt = lastUsedAt === undefined ? findLastUse(record, keyExpiresAt) : lastUsedAt;
+  const revoked = readRevocation(record);
   return {
     digest,
-    user: userOf(record),
+    user: readUser(record),
     ...(audiences && { audiences }),
     ...(notBefore !== undefined && { notBefore: new Date(notBefore) }),
     ...(end !== undefined && { expiresAt: new Date(end) }),
@@ -31,11 +31,11 @@ export function issuedToken({ record, digest, keyExpiresAt, lastUsedAt }: KnownT
 }
 
 /** The time at which the time to live of a session was last set. A revoked session is not used any more. */
-function lastUseOf({ idle }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
+function findLastUse({ idle }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
   return idle === undefined || keyExpiresAt === undefined ? undefined : keyExpiresAt - idle;
 }
 
-export function revocationOf({
+export function readRevocation({
   revokedAt,
   revokedBy,
   revokedReason,
@@ -50,11 +50,11 @@ export function revocationOf({
 
 /** The fields of a record for a revocation. */
 export function revokedFields({
-  at,
-  by,
+  at: revokedAt,
+  by: revokedBy,
   reason,
 }: Revocation): Partial<TokenRecord> & { readonly revokedAt: number } {
-  return { revokedAt: at.getTime(), revokedBy: by, revokedReason: reason };
+  return { revokedAt: revokedAt.getTime(), revokedBy, revokedReason: reason };
 }
 
 /**
@@ -63,7 +63,7 @@ export function revokedFields({
  * @param digest the digest of the token
  * @param now milliseconds since 1970
  */
-export function recordOf(request: TokenRequest, digest: string, now: number): TokenRecord {
+export function makeRecord(request: TokenRequest, digest: string, now: number): TokenRecord {
   const { user, audiences, notBefore, expiresAt, issuedBy, reason, session } = request;
   return {
     ...user,

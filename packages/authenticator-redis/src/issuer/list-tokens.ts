@@ -22,13 +22,13 @@ export async function* listTokens(
   for await (const { digests, node } of pages) {
     const records = await readRecords(digests, store, signal, node);
     const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : [];
-    for (const [index, one] of digests.entries()) {
-      const found = records[index];
+    for (const [index, digest] of digests.entries()) {
+      const stored = records[index];
       // The key has expired since it was listed.
-      if (found === undefined) continue;
-      if ('problem' in found) yield { digest: one, problem: found.problem };
-      else if (username === undefined || found.record.username === username) {
-        yield issuedToken({ ...found, digest: one, lastUsedAt: lastUses[index] });
+      if (stored === undefined) continue;
+      if ('problem' in stored) yield { digest, problem: stored.problem };
+      else if (username === undefined || stored.record.username === username) {
+        yield issuedToken({ ...stored, digest, lastUsedAt: lastUses[index] });
       }
     }
   }
@@ -47,8 +47,8 @@ async function* scan(
   signal: AbortSignal,
 ): AsyncGenerator<Page> {
   // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
-  const seen = new Set<string>();
-  const isNew = (digest: string) => seen.size < seen.add(digest).size;
+  const listedDigests = new Set<string>();
+  const isNew = (digest: string) => listedDigests.size < listedDigests.add(digest).size;
   for (const node of await connection.run(knownMasters, signal)) {
     let cursor = '0';
     do {
@@ -56,7 +56,7 @@ async function* scan(
         node.scan(cursor, 'MATCH', keys.pattern(digestStart), 'COUNT', pageSize);
       const [next, names] = await connection.run(command, signal);
       cursor = next;
-      const digests = names.flatMap((name) => keys.digestOf(name) ?? []).filter(isNew);
+      const digests = names.flatMap((name) => keys.readDigest(name) ?? []).filter(isNew);
       if (digests.length > 0) yield { digests, node };
     } while (cursor !== '0');
   }
@@ -106,7 +106,7 @@ export async function noteSession(
   { connection, keys }: Store,
   signal: AbortSignal,
 ): Promise<void> {
-  const index = keys.sessionsOf(username);
+  const index = keys.userSessions(username);
   await connection.run(async (client) => {
     await client.zadd(index, issuedAt, digest);
     await client.pexpire(index, maxSessionLifetime);
@@ -123,31 +123,32 @@ export async function* listSessions(
   signal: AbortSignal,
 ): AsyncGenerator<IssuedToken> {
   const { connection, keys } = store;
-  const index = keys.sessionsOf(username);
+  const index = keys.userSessions(username);
   const noted = await connection.run(
     (client) => client.zrange(index, String(-maxListed), '-1', 'WITHSCORES'),
     signal,
   );
   // Members and their scores alternate.
-  const notes = noted.flatMap((digest, at) =>
-    /^[0-9a-f]{64}$/.test(digest) ? [{ digest, issuedAt: Number(noted[at + 1]) }] : [],
+  const notes = noted.flatMap((digest, position) =>
+    /^[0-9a-f]{64}$/.test(digest) ? [{ digest, issuedAt: Number(noted[position + 1]) }] : [],
   );
   const digests = notes.map(({ digest }) => digest);
   const records = await readRecords(digests, store, signal);
   const oldest = store.now() - recordFollowsWithin;
-  const isGone = (found: (typeof records)[number], issuedAt: number) =>
-    found === undefined
+  const isGone = (stored: (typeof records)[number], issuedAt: number) =>
+    stored === undefined
       ? issuedAt < oldest
-      : 'record' in found && found.record.revokedAt !== undefined;
-  const gone = notes.flatMap(({ digest, issuedAt }, at) =>
-    isGone(records[at], issuedAt) ? [digest] : [],
+      : 'record' in stored && stored.record.revokedAt !== undefined;
+  const goneDigests = notes.flatMap(({ digest, issuedAt }, position) =>
+    isGone(records[position], issuedAt) ? [digest] : [],
   );
-  if (gone.length > 0) await connection.run((client) => client.zrem(index, ...gone), signal);
-  for (const [at, digest] of digests.entries()) {
-    const found = records[at];
-    if (found === undefined || 'problem' in found) continue;
-    const { record } = found;
+  if (goneDigests.length > 0)
+    await connection.run((client) => client.zrem(index, ...goneDigests), signal);
+  for (const [position, digest] of digests.entries()) {
+    const stored = records[position];
+    if (stored === undefined || 'problem' in stored) continue;
+    const { record } = stored;
     if (record.session !== undefined && record.username === username)
-      yield issuedToken({ ...found, digest });
+      yield issuedToken({ ...stored, digest });
   }
 }

@@ -10,7 +10,7 @@ import { changeJson, jsonLayout, writeHash, writeJson } from '../layouts.ts';
 import type { TokenRecord } from '../record.ts';
 import { readRecord, type Store } from '../store.ts';
 import { digestToken } from '../token.ts';
-import { issuedToken, revocationOf, revokedFields } from './issued-token.ts';
+import { issuedToken, readRevocation, revokedFields } from './issued-token.ts';
 import { listTokens } from './list-tokens.ts';
 
 /** How often a record is read while other clients change it. */
@@ -45,17 +45,19 @@ export async function* revokeTokens(
     if (revoked !== undefined) yield revoked;
     return;
   }
-  for await (const found of listTokens({ username: selection.username }, store, false, signal)) {
+  for await (const listed of listTokens({ username: selection.username }, store, false, signal)) {
     const revoked =
-      'problem' in found ? found : await revokeOne(found.digest, revocation, store, signal);
+      'problem' in listed ? listed : await revokeOne(listed.digest, revocation, store, signal);
     if (revoked !== undefined) yield revoked;
   }
 }
 
 /** Refuses a revocation that makes the record invalid: that would leave the token without a clear answer. */
 function requireReadable(revocation: Revocation): void {
-  const read = jsonLayout.read(writeJson({ username: 'any', ...revokedFields(revocation) })) ?? {};
-  if ('problem' in read) throw new Error(`tokens can't be revoked with this text: ${read.problem}`);
+  const readBack =
+    jsonLayout.read(writeJson({ username: 'any', ...revokedFields(revocation) })) ?? {};
+  if ('problem' in readBack)
+    throw new Error(`tokens can't be revoked with this text: ${readBack.problem}`);
 }
 
 /** Revokes one token. @returns undefined when the record does not exist */
@@ -67,17 +69,17 @@ async function revokeOne(
 ): Promise<RevokedToken | UnreadableToken | undefined> {
   const changes = revokedFields(revocation);
   for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-    const found = await readRecord(digest, store, signal);
-    if (found === undefined) return undefined;
-    if ('problem' in found) return { digest, problem: found.problem };
-    const already = revocationOf(found.record);
+    const stored = await readRecord(digest, store, signal);
+    if (stored === undefined) return undefined;
+    if ('problem' in stored) return { digest, problem: stored.problem };
+    const already = readRevocation(stored.record);
     if (
       already ||
-      (await replace(store.keys.record(digest), found.reply, changes, store, signal))
+      (await replace(store.keys.record(digest), stored.reply, changes, store, signal))
     ) {
-      const record = already ? found.record : { ...found.record, ...changes };
+      const record = already ? stored.record : { ...stored.record, ...changes };
       const token = {
-        ...issuedToken({ ...found, record, digest }),
+        ...issuedToken({ ...stored, record, digest }),
         revoked: already ?? revocation,
       };
       if (already) return { token, already: true };
@@ -130,7 +132,7 @@ export async function deleteToken(
 ): Promise<void> {
   await connection.run(async (client) => {
     await deleteKey(client, keys.record(digest));
-    await client.zrem(keys.sessionsOf(user.username), digest);
+    await client.zrem(keys.userSessions(user.username), digest);
   }, signal);
 }
 

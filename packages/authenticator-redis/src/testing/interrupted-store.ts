@@ -1,7 +1,7 @@
 import { connect, type RedisConnection } from '@sallyport/redis-connection';
 import { layouts } from '../layouts.ts';
 import type { Store } from '../store.ts';
-import { keysOf, storeWording } from '../store.ts';
+import { makeKeys, storeWording } from '../store.ts';
 import { tracedContext } from './plugin.ts';
 import { keyPrefix } from './records.ts';
 import { settled } from './written-options.ts';
@@ -34,7 +34,12 @@ export async function interruptedStore(
     },
   };
   return {
-    store: { connection, keys: keysOf(keyPrefix), layout: layouts[options.layout], now: Date.now },
+    store: {
+      connection,
+      keys: makeKeys(keyPrefix),
+      layout: layouts[options.layout],
+      now: Date.now,
+    },
     get trips() {
       return trips;
     },

@@ -22,17 +22,17 @@ interface Refused {
  */
 export async function checkUser(
   target: Target,
-  found: NewSession,
+  session: NewSession,
   lastUser: string | undefined,
 ): Promise<Pick<SavedSession, 'username' | 'proposal'> | Refused> {
-  const { username: wanted, isProposed } = target;
-  const { user } = found;
-  if (wanted !== undefined && isAccount(wanted, found)) return { username: wanted };
-  if (wanted !== undefined && !isProposed)
-    return { expected: wanted, error: await refuse(target, wanted, found) };
+  const { username: account, isProposed } = target;
+  const { user } = session;
+  if (account !== undefined && isAccount(account, session)) return { username: account };
+  if (account !== undefined && !isProposed)
+    return { expected: account, error: await refuse(target, account, session) };
   if (lastUser !== undefined && lastUser !== user)
-    return { expected: lastUser, error: await refuseChange(target, lastUser, found) };
-  return { username: user, proposal: wanted ?? '' };
+    return { expected: lastUser, error: await refuseChange(target, lastUser, session) };
+  return { username: user, proposal: account ?? '' };
 }
 
 /**
@@ -40,8 +40,8 @@ export async function checkUser(
  * provider gave. Kubernetes may see another one, such as `corp:jane`: a prefix ends with a mark, or `jane` would accept
  * `corp:adm-jane`.
  */
-function isAccount(wanted: string, { user, login }: NewSession): boolean {
-  const name = wanted.toLowerCase();
+function isAccount(account: string, { user, login }: NewSession): boolean {
+  const name = account.toLowerCase();
   const full = user.toLowerCase();
   if (login?.toLowerCase() === name || full === name) return true;
   return full.endsWith(name) && /[:/#|\\]$/.test(full.slice(0, full.length - name.length));
@@ -50,14 +50,14 @@ function isAccount(wanted: string, { user, login }: NewSession): boolean {
 /** Ends the session of another user: kubectl must not use it in a context that names an account. */
 async function refuse(
   target: Target,
-  wanted: string,
+  account: string,
   { user, token }: NewSession,
 ): Promise<Failure> {
   const end = await endSession(target, token);
-  const other = initCommand({ ...target, account: 'NAME' });
+  const otherLogin = initCommand({ ...target, account: 'NAME' });
   return new Failure(
-    `this login is for ${wanted}, but ${user} logged in: ${end}`,
-    `log in as ${wanted} in the browser. For another account, run: ${other}`,
+    `this login is for ${account}, but ${user} logged in: ${end}`,
+    `log in as ${account} in the browser. For another account, run: ${otherLogin}`,
   );
 }
 

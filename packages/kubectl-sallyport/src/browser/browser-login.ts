@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { SavedSession } from '../cache/session-file.ts';
 import type { CacheStore } from '../cache/store.ts';
-import { Failure, reasonOf, warn } from '../failure.ts';
+import { Failure, readReason, warn } from '../failure.ts';
 import type { Target } from '../target.ts';
 import { loginText, printable } from '../text.ts';
 import { notLoggedIn } from '../user-target.ts';
@@ -43,13 +43,13 @@ export async function logInWithBrowser(
   target: Target,
   store: CacheStore,
   login: Login,
-  way: BrowserWay,
+  browserWay: BrowserWay,
 ): Promise<SavedSession> {
   const hasTerminal = login.source !== undefined;
   if (hasTerminal) store.prompts.begin();
   const windows = login.isPlugin ? store.windows : undefined;
   const verifier = randomBytes(32).toString('base64url');
-  const listener = way.listens ? await listen(hasTerminal) : undefined;
+  const listener = browserWay.listens ? await listen(hasTerminal) : undefined;
   try {
     const begun = await beginLogin(target, {
       challenge: createHash('sha256').update(verifier).digest('base64url'),
@@ -59,7 +59,7 @@ export async function logInWithBrowser(
       username: target.username,
     });
     // Without a terminal, a plugin comes here only if it is allowed to open one.
-    const opens = way.opens && (!hasTerminal || (windows?.allows() ?? true));
+    const opens = browserWay.opens && (!hasTerminal || (windows?.allows() ?? true));
     const lastUser = store.memory.read().user;
     const attempt = { ...begun, verifier, listener, opens, windows, lastUser };
     const session = await waitForLogin(target, login, attempt);
@@ -80,7 +80,7 @@ async function listen(hasTerminal: boolean): Promise<Listener | undefined> {
   } catch (cause) {
     // Without a port, the page shows the code.
     if (hasTerminal) return;
-    const problem = `can't listen on 127.0.0.1 for the browser: ${reasonOf(cause)}`;
+    const problem = `can't listen on 127.0.0.1 for the browser: ${readReason(cause)}`;
     throw new Failure(problem, 'log in at a terminal', { cause });
   }
 }
@@ -94,19 +94,19 @@ async function waitForLogin(
   const over = new AbortController();
   const unneeded = new AbortController();
   const { promise, resolve, reject } = Promise.withResolvers<SavedSession>();
-  const fail = (why: string) => void notLoggedIn(target, why).then(reject, reject);
+  const fail = (reason: string) => void notLoggedIn(target, reason).then(reject, reject);
   const results = new Map<string, Promise<Exchange>>();
   let refused = 0;
   async function take(code: string): Promise<Page> {
-    const known = results.get(code);
-    if (known === undefined && over.signal.aborted) return pages.failed;
-    if (known === undefined && results.size === maxCodes) return pages.refused;
-    const result = known ?? exchange(target, code, attempt, unneeded.signal);
+    const earlier = results.get(code);
+    if (earlier === undefined && over.signal.aborted) return pages.failed;
+    if (earlier === undefined && results.size === maxCodes) return pages.refused;
+    const result = earlier ?? exchange(target, code, attempt, unneeded.signal);
     results.set(code, result);
     const { page, session, error } = await result;
     if (session !== undefined) resolve(session);
     else if (error !== undefined) reject(error);
-    else if (known === undefined && ++refused === maxCodes)
+    else if (earlier === undefined && ++refused === maxCodes)
       fail(`the login server refused ${maxCodes} codes`);
     return page;
   }
@@ -122,10 +122,10 @@ async function waitForLogin(
   const wait = Math.min(Math.max(attempt.expiresAt - Date.now(), 0), limit);
   const minutes = Math.ceil(wait / 60_000);
   const timer = setTimeout(fail, wait, `no one logged in with the browser within ${minutes}m`);
-  const asking = show(target, login, attempt, fail).then(
+  const prompt = show(target, login, attempt, fail).then(
     (question) => question && askForCode(question, attempt.id, take, over.signal),
   );
-  asking.catch(reject);
+  prompt.catch(reject);
   try {
     return await promise;
   } catch (error) {
@@ -139,7 +139,7 @@ async function waitForLogin(
     over.abort();
     unneeded.abort();
     // The terminal is as before when the command goes on.
-    await asking.catch(() => {});
+    await prompt.catch(() => {});
   }
 }
 
@@ -215,11 +215,11 @@ async function exchange(
   signal: AbortSignal,
 ): Promise<Exchange> {
   try {
-    const found = await redeem(target, { code, verifier }, signal);
-    if (found === undefined) return { page: pages.refused };
+    const login = await redeem(target, { code, verifier }, signal);
+    if (login === undefined) return { page: pages.refused };
     const { url, cluster } = target;
-    const { user, token, expiresAt } = found;
-    const account = await checkUser(target, found, lastUser);
+    const { user, token, expiresAt } = login;
+    const account = await checkUser(target, login, lastUser);
     if ('error' in account)
       return { page: pages.otherUser(user, account.expected), error: account.error };
     const session = { url, cluster, ...account, user, token, expiresAt };

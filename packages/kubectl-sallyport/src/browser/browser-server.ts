@@ -1,9 +1,9 @@
 import {
   askTimeout,
-  bodyOf,
   localEnd,
   loginTimeout,
-  newSessionOf,
+  readBody,
+  readNewSession,
   sendWhenFree,
   unexpected,
 } from '../server/login-server.ts';
@@ -31,7 +31,7 @@ export async function beginLogin(server: ServerAddress, body: NewAttempt) {
     timeout: askTimeout,
   });
   if (answer.status === 404) throw noBrowserLogin(server);
-  const { id, url, expiresAt } = bodyOf(server, answer, 201);
+  const { id, url, expiresAt } = readBody(server, answer, 201);
   const page = checkedUrl(url, server.url);
   const end = localEnd(expiresAt, answer);
   if (typeof id !== 'string' || !/^[a-z2-7]{16}$/.test(id)) throw unexpected(server);
@@ -46,5 +46,5 @@ export async function redeem(
   signal: AbortSignal,
 ) {
   const request = { method: 'POST', path: '/v1/sessions', body, signal } as const;
-  return newSessionOf(server, await sendWhenFree(server, { ...request, timeout: loginTimeout }));
+  return readNewSession(server, await sendWhenFree(server, { ...request, timeout: loginTimeout }));
 }

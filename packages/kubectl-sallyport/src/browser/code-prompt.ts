@@ -22,14 +22,14 @@ export async function askForCode(
   take: (code: string) => Promise<Page>,
   over: AbortSignal,
 ): Promise<void> {
-  let before = introduction;
+  let preface = introduction;
   while (!over.aborted) {
-    const code = (await askOnce(before + question, over)).trim();
-    if (!isCode(code)) before = 'This is not a code. A code has 42 letters and digits\n';
+    const code = (await askOnce(preface + question, over)).trim();
+    if (!isCode(code)) preface = 'This is not a code. A code has 42 letters and digits\n';
     else if (!code.startsWith(id))
-      before = 'This code is for another login. Use the page that you opened with the URL above\n';
+      preface = 'This code is for another login. Use the page that you opened with the URL above\n';
     else if ((await take(code)) === pages.refused)
-      before =
+      preface =
         'The login server refused this code. A code is valid once, for 60s: go back in the browser for another one\n';
     else return;
   }

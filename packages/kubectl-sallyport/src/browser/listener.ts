@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { htmlOf, loopbackPageHeaders, type Page, pages } from './pages.ts';
+import { loopbackPageHeaders, type Page, pages, renderPage } from './pages.ts';
 
 /** A visit of the browser: the login server has sent it with a code, or because the user cancelled. */
 export interface BrowserVisit {
@@ -34,15 +34,17 @@ const defaults = {
 /** Listens on this machine for the browser. Until `waitFor`, it ignores everyone. @throws Error of Node */
 export async function openListener({ maxConnections, ...limits }: typeof defaults = defaults) {
   const { createServer } = await import('node:http');
-  let waiting: Waiting | undefined;
+  let pendingLogin: Waiting | undefined;
   let port = 0;
   const answers = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
   const server = createServer(limits, (request, response) => {
-    const visit = isNavigation(request, port) ? visitOf(request.url, waiting?.id) : undefined;
+    const visit = isNavigation(request, port)
+      ? readVisit(request.url, pendingLogin?.id)
+      : undefined;
     // The browser waits for its page while the code is exchanged.
     if (visit !== undefined) sockets.delete(request.socket);
-    const page = (visit && waiting?.onVisit(visit)) ?? Promise.resolve(pages.foreign);
+    const page = (visit && pendingLogin?.onVisit(visit)) ?? Promise.resolve(pages.foreign);
     const answer = page
       .then((shown) => send(response, shown))
       .finally(() => answers.delete(answer));
@@ -62,7 +64,7 @@ export async function openListener({ maxConnections, ...limits }: typeof default
   return {
     port,
     waitFor(login: Waiting): void {
-      waiting = login;
+      pendingLogin = login;
     },
     /** Ends it when the browser has its page, and at the latest after a second. Browsers keep connections open. */
     async close(): Promise<void> {
@@ -89,7 +91,7 @@ function isNavigation({ method, headers }: IncomingMessage, port: number): boole
 }
 
 /** Reads the path of a visit. @returns undefined unless it is for the login with this ID */
-function visitOf(path = '', id = ''): BrowserVisit | undefined {
+function readVisit(path = '', id = ''): BrowserVisit | undefined {
   const [, kind, value = ''] = /^\/\?(code|cancelled)=([a-z2-7]+)$/.exec(path) ?? [];
   if (kind === 'code' && isCode(value) && value.startsWith(id)) return { kind, value };
   return kind === 'cancelled' && value === id ? { kind, value } : undefined;
@@ -97,6 +99,9 @@ function visitOf(path = '', id = ''): BrowserVisit | undefined {
 
 function send(response: ServerResponse, page: Page): Promise<void> {
   return new Promise((resolve) => {
-    response.once('close', resolve).writeHead(page.status, loopbackPageHeaders).end(htmlOf(page));
+    response
+      .once('close', resolve)
+      .writeHead(page.status, loopbackPageHeaders)
+      .end(renderPage(page));
   });
 }

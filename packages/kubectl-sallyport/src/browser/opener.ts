@@ -1,4 +1,4 @@
-import { codeOf, reasonOf } from '../failure.ts';
+import { readCode, readReason } from '../failure.ts';
 
 /**
  * Checks the URL that a login server wants the browser to open: a program of the system gets it, and a hostile server could name a
@@ -14,7 +14,7 @@ export function checkedUrl(text: unknown, server: string): string | undefined {
   return href.startsWith(start) && /^[\w.~-]+$/.test(href.slice(start.length)) ? href : undefined;
 }
 
-function openerOf(platform: NodeJS.Platform): [program: string, ...words: string[]] {
+function findOpener(platform: NodeJS.Platform): [program: string, ...words: string[]] {
   if (platform === 'darwin') return ['open'];
   return platform === 'win32' ? ['rundll32', 'url.dll,FileProtocolHandler'] : ['xdg-open'];
 }
@@ -31,14 +31,14 @@ export async function openBrowser(
   platform: NodeJS.Platform = process.platform,
 ): Promise<boolean> {
   const { spawn } = await import('node:child_process');
-  const [program, ...words] = openerOf(platform);
+  const [program, ...words] = findOpener(platform);
   const child = spawn(program, [...words, url], { detached: true, stdio: 'ignore' });
   child.unref();
   return await new Promise((resolve) => {
     child
       .once('spawn', () => resolve(true))
       .once('error', (error) => {
-        onFail(codeOf(error) === 'ENOENT' ? `${program} is not installed` : reasonOf(error));
+        onFail(readCode(error) === 'ENOENT' ? `${program} is not installed` : readReason(error));
         resolve(false);
       })
       .once('exit', (code, signal) => {

@@ -25,11 +25,11 @@ export const pages = {
       'Logged in',
       `You are logged in to cluster ${printable(cluster)} as ${printable(user)}. You can close this window.`,
     ),
-  otherUser: (user: string, wanted: string): Page =>
+  otherUser: (user: string, account: string): Page =>
     page(
       403,
       'Not logged in',
-      `This login is for ${printable(wanted)}, but ${printable(user)} logged in.`,
+      `This login is for ${printable(account)}, but ${printable(user)} logged in.`,
     ),
 };
 
@@ -48,7 +48,7 @@ export const loopbackPageHeaders: Readonly<Record<string, string>> = {
   connection: 'close',
 };
 
-export function htmlOf({ title, text }: Page): string {
+export function renderPage({ title, text }: Page): string {
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>${title} - Sallyport</title><style>${style}</style>

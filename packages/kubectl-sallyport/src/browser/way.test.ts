@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { canLogIn, chooseWay, type Login, placeOf } from './way.ts';
+import { canLogIn, chooseWay, findPlace, type Login } from './way.ts';
 
 const login: Login = { source: undefined, device: 'x', mode: undefined, isPlugin: false };
 
@@ -21,12 +21,12 @@ test.each([
 ] as const)(
   'on $platform with $env, a browser can be shown: $expected',
   ({ platform, env, expected }) => {
-    expect(placeOf(login, env, platform).hasDisplay).toBe(expected);
+    expect(findPlace(login, env, platform).hasDisplay).toBe(expected);
   },
 );
 
 test('SALLYPORT_BROWSER has one value, and another one forbids nothing by mistake', () => {
-  const forbids = (value: string) => placeOf(login, { SALLYPORT_BROWSER: value }).isForbidden;
+  const forbids = (value: string) => findPlace(login, { SALLYPORT_BROWSER: value }).isForbidden;
   expect([forbids('never'), forbids('')]).toEqual([true, false]);
   expect(() => forbids('no')).toThrow('SALLYPORT_BROWSER: its only value is never');
 });

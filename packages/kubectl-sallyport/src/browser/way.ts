@@ -33,7 +33,7 @@ export interface BrowserWay {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export function placeOf(
+export function findPlace(
   { source, mode, isPlugin }: Login,
   env: Environment = process.env,
   platform: NodeJS.Platform = process.platform,
@@ -84,14 +84,14 @@ export function chooseWay(
 }
 
 /** Asks the server for its ways to log in. @throws Failure when an option names another one */
-export async function waysOf(server: ServerAddress, { mode }: Place) {
-  const ways = await listClusters(server);
-  if (mode === 'no-browser' && !ways.passwords) {
+export async function listWays(server: ServerAddress, { mode }: Place) {
+  const offer = await listClusters(server);
+  if (mode === 'no-browser' && !offer.passwords) {
     const problem = `${server.url}: it doesn't accept passwords, only logins with a browser`;
     throw usageFailure(problem, 'leave out --no-browser');
   }
-  if (mode !== undefined && mode !== 'no-browser' && !ways.browser) throw noBrowserLogin(server);
-  return ways;
+  if (mode !== undefined && mode !== 'no-browser' && !offer.browser) throw noBrowserLogin(server);
+  return offer;
 }
 
 export function noBrowserLogin({ url }: ServerAddress): Failure {

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
-import { Failure, reasonOf } from '../failure.ts';
+import { Failure, readReason } from '../failure.ts';
 
 /**
  * Finds where sessions are cached: next to what kubectl caches if KUBECACHEDIR says where, else
@@ -40,7 +40,7 @@ export function prepareFolder(folder: string): Failure | undefined {
       problem === open ? `run: chmod 700 ${folder}` : elsewhere,
     );
   } catch (error) {
-    return new Failure(reasonOf(error), elsewhere);
+    return new Failure(readReason(error), elsewhere);
   }
 }
 
@@ -51,9 +51,9 @@ export function prepareFolder(folder: string): Failure | undefined {
 export function rightsProblem(
   { uid, mode }: Stats,
   forbidden: number,
-  what: string,
+  problem: string,
 ): string | undefined {
   if (process.getuid === undefined) return;
   if (uid !== process.getuid()) return 'belongs to another user';
-  return (mode & forbidden) === 0 ? undefined : what;
+  return (mode & forbidden) === 0 ? undefined : problem;
 }

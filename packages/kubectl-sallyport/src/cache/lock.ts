@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rmSync, statSync, utimesSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf } from '../failure.ts';
+import { readCode } from '../failure.ts';
 import { createFile, quietly, readIfThere, replaceFile } from '../files.ts';
 import { parseObject } from '../text.ts';
 
@@ -32,7 +32,7 @@ export async function acquireLock(
   options = defaults,
 ) {
   const content = `${JSON.stringify({ pid: process.pid, host: hostname(), id: randomUUID() })}\n`;
-  let seen = '';
+  let lastState = '';
   let polls = 0;
   let waited = false;
   while (!createFile(file, content)) {
@@ -41,8 +41,8 @@ export async function acquireLock(
     // It was released between the two looks.
     if (now === undefined || modified === undefined) continue;
     const state = `${modified} ${now}`;
-    polls = state === seen ? polls + 1 : 1;
-    seen = state;
+    polls = state === lastState ? polls + 1 : 1;
+    lastState = state;
     if (isGone(now) || polls > options.maxPolls) {
       waited = false;
       replaceFile(file, content);
@@ -70,7 +70,7 @@ function isGone(content: string): boolean {
     process.kill(owner.pid, 0);
     return false;
   } catch (error) {
-    return codeOf(error) === 'ESRCH';
+    return readCode(error) === 'ESRCH';
   }
 }
 

@@ -17,15 +17,15 @@ const maxServers = 16;
 
 /** Remembers a target in a file. If it can't be written, nothing is remembered. */
 export function createMemory(file: string) {
-  const read = (): Memory => readMemory(file);
+  const load = (): Memory => readMemory(file);
   return {
-    read,
+    read: load,
     remember(changes: Partial<Memory>): void {
-      quietly(() => replaceFile(file, `${JSON.stringify({ ...read(), ...changes })}\n`));
+      quietly(() => replaceFile(file, `${JSON.stringify({ ...load(), ...changes })}\n`));
     },
     allowServer(server: string): void {
-      const others = read().allowedServers.filter((allowed) => allowed !== server);
-      this.remember({ allowedServers: [...others, server].slice(-maxServers) });
+      const otherServers = load().allowedServers.filter((allowed) => allowed !== server);
+      this.remember({ allowedServers: [...otherServers, server].slice(-maxServers) });
     },
   };
 }

@@ -8,7 +8,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, reasonOf } from '../failure.ts';
+import { readCode, readReason } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
 import type { Target } from '../target.ts';
 import { parseObject } from '../text.ts';
@@ -56,8 +56,8 @@ export function readSession(
       return { session, usedAt };
     warn(`${file} is damaged: it is not used, and is replaced at the next login`);
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT')
-      warn(`can't read ${file}, so it is not used: ${reasonOf(error)}`, 'delete it');
+    if (readCode(error) !== 'ENOENT')
+      warn(`can't read ${file}, so it is not used: ${readReason(error)}`, 'delete it');
   }
   return;
 }
@@ -67,22 +67,22 @@ export function readSession(
  * that can't be used is left out.
  */
 export function readSavedSessions(folder: string, url: string) {
-  const found: {
+  const sessions: {
     readonly file: string;
     readonly session: SavedSession;
     readonly usedAt: number;
   }[] = [];
   quietly(() => {
-    for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
+    for (const name of readdirSync(folder).filter((fileName) => fileName.endsWith('.json'))) {
       const file = join(folder, name);
       quietly(() => {
         const { text, usedAt } = readOwn(file);
         const session = parseSession(text);
-        if (session?.url === url) found.push({ file, session, usedAt });
+        if (session?.url === url) sessions.push({ file, session, usedAt });
       });
     }
   });
-  return found.sort((one, other) => other.usedAt - one.usedAt);
+  return sessions.sort((a, b) => b.usedAt - a.usedAt);
 }
 
 /** Reads a file of this user. @throws Error when it can't be read, or when others may have written or read it */
@@ -105,7 +105,7 @@ export function parseSession(text: string): SavedSession | undefined {
   const { version, url, cluster, username, user, token, expiresAt, proposal } =
     parseObject(text) ?? {};
   const texts = [url, cluster, username, user, token].every(
-    (one) => typeof one === 'string' && one !== '',
+    (text) => typeof text === 'string' && text !== '',
   );
   // `Date` can write no later time.
   const isTime = typeof expiresAt === 'number' && Math.abs(expiresAt) <= 8.64e15;

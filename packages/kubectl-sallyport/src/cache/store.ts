@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, Failure, reasonOf, warn } from '../failure.ts';
+import { Failure, readCode, readReason, warn } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
 import { cacheName, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
@@ -28,9 +28,9 @@ export function openCacheStore(target: Target) {
   const problem = prepareFolder(folder);
   // Others may have written what is in a folder with a problem.
   const memory = createMemory(problem === undefined ? `${name}.memory` : '');
-  const read = () => (problem === undefined ? readSession(file, target, warn) : undefined);
+  const load = () => (problem === undefined ? readSession(file, target, warn) : undefined);
   return {
-    read,
+    read: load,
     /** Caches a session, and remembers its user. */
     write(session: SavedSession) {
       try {
@@ -38,8 +38,12 @@ export function openCacheStore(target: Target) {
         writeSession(file, session);
         memory.remember({ user: session.user });
       } catch (error) {
-        const why = error instanceof Failure ? error : new Failure(reasonOf(error), elsewhere);
-        warn(`can't cache the session: ${why.problem}. kubectl needs a login each time`, why.fix);
+        const failure =
+          error instanceof Failure ? error : new Failure(readReason(error), elsewhere);
+        warn(
+          `can't cache the session: ${failure.problem}. kubectl needs a login each time`,
+          failure.fix,
+        );
       }
     },
     /** Reads the sessions for all clusters of the same login server, the most recently used first. */
@@ -48,19 +52,19 @@ export function openCacheStore(target: Target) {
     noteUse: () => noteUse(file, Date.now()),
     /** Removes this session. A session that another process has put in its place stays. */
     remove(session: SavedSession): void {
-      if (read()?.session.token === session.token) rmSync(file, { force: true });
+      if (load()?.session.token === session.token) rmSync(file, { force: true });
     },
     /** Takes the lock. It waits for others that have it, with a line for the user. */
     async lock(): ReturnType<typeof acquireLock> {
       const onWait = (owner: string) => {
         const { pid } = parseObject(owner) ?? {};
-        const which = typeof pid === 'number' ? ` (process ${pid})` : '';
-        process.stderr.write(`waiting for the login of another kubectl${which}\n`);
+        const owned = typeof pid === 'number' ? ` (process ${pid})` : '';
+        process.stderr.write(`waiting for the login of another kubectl${owned}\n`);
       };
       try {
         if (problem === undefined) return await acquireLock(`${name}.lock`, onWait);
       } catch (error) {
-        if (codeOf(error) === '') throw error;
+        if (readCode(error) === '') throw error;
       }
       // The session can't be cached either, which `write` reports.
       return { waited: false, [Symbol.dispose]: () => {} };

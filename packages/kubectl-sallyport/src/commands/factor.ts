@@ -80,8 +80,8 @@ async function begin(server: FactorServer, label: string | undefined) {
     const credentials = await askWho(server, lastName);
     const { username } = credentials;
     lastName = username;
-    const send = (more?: { readonly code?: string; readonly invitation?: string }) =>
-      beginApp(server, { ...credentials, label, ...more });
+    const send = (proof?: { readonly code?: string; readonly invitation?: string }) =>
+      beginApp(server, { ...credentials, label, ...proof });
     let answer = await send();
     if (!('refused' in answer)) return { username, begun: answer };
     const byInvitation = () => withInvitation((invitation) => send({ invitation }));
@@ -91,9 +91,9 @@ async function begin(server: FactorServer, label: string | undefined) {
       answer = await withCode(answer, (code) => send({ code }), { result, instead });
     } else if (answer.refused === 'invitation-required') answer = await byInvitation();
     if (!('refused' in answer)) return { username, begun: answer };
-    const wrong = wrongText(answer);
-    if (wrong === undefined) throw failureOf(server, answer);
-    problem = wrong;
+    const refusalText = wrongText(answer);
+    if (refusalText === undefined) throw toFailure(server, answer);
+    problem = refusalText;
   }
   throw new Failure(
     `${server.url}: ${problem}`,
@@ -131,7 +131,7 @@ async function askInvitation(): Promise<string> {
 }
 
 /** Makes the error of a refusal after which no other attempt can be right. */
-function failureOf(
+function toFailure(
   { url, page, command }: FactorServer,
   { refused, message }: ServerRefusal,
 ): Failure {
@@ -141,8 +141,8 @@ function failureOf(
       page === undefined ? 'ask your administrator' : `add the app on this page: ${page}`,
     );
   const isPasskeyPossible = refused === 'no-second-factor' && page !== undefined;
-  const other = isPasskeyPossible ? `to add a passkey, open ${page}` : 'ask your administrator';
-  const fix = refused === 'enrolment-ended' ? `run: ${command}` : other;
+  const advice = isPasskeyPossible ? `to add a passkey, open ${page}` : 'ask your administrator';
+  const fix = refused === 'enrolment-ended' ? `run: ${command}` : advice;
   return new Failure(`${url}: ${message || `the request was refused (${refused})`}`, fix);
 }
 
@@ -161,14 +161,14 @@ async function finish(server: FactorServer, begun: BegunApp): Promise<string> {
   );
   // A person who installs an app needs more time than for a password.
   const over = AbortSignal.timeout(Math.min(Math.max(0, expiresAt - Date.now()), maxWait));
-  for (let left = maxCodes; left > 0; left--) {
-    const first = (await terminal.ask('Code that the app shows now: ', false, over)).trim();
-    const added = await finishApp(server, { enrolment, code: first });
+  for (let attemptsLeft = maxCodes; attemptsLeft > 0; attemptsLeft--) {
+    const code = (await terminal.ask('Code that the app shows now: ', false, over)).trim();
+    const added = await finishApp(server, { enrolment, code });
     if (!('refused' in added)) {
       terminal.write(textOfRecovery(added.recoveryCodes));
       return added.name;
     }
-    if (added.refused !== 'wrong-code') throw failureOf(server, added);
+    if (added.refused !== 'wrong-code') throw toFailure(server, added);
     terminal.write(`${printable(added.message) || 'the code is wrong'}\n`);
   }
   throw new Failure(

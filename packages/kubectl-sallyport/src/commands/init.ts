@@ -26,8 +26,8 @@ export async function initKubeconfig(words: readonly string[]): Promise<void> {
   const [url, named] = positionals;
   if (url === undefined)
     throw usageFailure('init needs the URL of a login server', 'run: kubectl sallyport init URL');
-  const all = values.all ?? false;
-  if (all && (named !== undefined || values.context !== undefined)) {
+  const isForAll = values.all ?? false;
+  if (isForAll && (named !== undefined || values.context !== undefined)) {
     throw usageFailure('--all is for all clusters', 'leave out CLUSTER and --context');
   }
   const caFile = values['ca-file'];
@@ -37,13 +37,17 @@ export async function initKubeconfig(words: readonly string[]): Promise<void> {
     ca,
     cluster: named,
     account: values.username,
-    isForAll: all,
+    isForAll,
   };
   const chosen = choose((await listClusters(address)).names, address, caFile);
   const paths = kubeconfigPaths(values.kubeconfig);
   const makeCurrent = chosen.length === 1 && !values['keep-context'];
   for (const cluster of chosen) {
-    const found = readClusterData(await readKubeconfig(address, cluster), cluster, address.url);
+    const clusterData = readClusterData(
+      await readKubeconfig(address, cluster),
+      cluster,
+      address.url,
+    );
     const ofArguments = [
       '--url',
       address.url,
@@ -56,8 +60,8 @@ export async function initKubeconfig(words: readonly string[]): Promise<void> {
       context: values.context ?? `${cluster}${account}`,
       login: address.url,
       cluster,
-      ca: ca ?? found.ca,
-      data: found.data,
+      ca: ca ?? clusterData.ca,
+      data: clusterData.data,
       username: values.username,
       words: values['no-cluster-info'] ? ofArguments : [],
     };
@@ -105,16 +109,16 @@ function choose(
 
 function report(
   context: string,
-  { path, isNew, before }: ReturnType<typeof addContext>,
+  { path, isNew, previousContext }: ReturnType<typeof addContext>,
   isCurrent: boolean,
 ): void {
   const word = shellWord(context);
   const name = printable(context);
   const lines = [isNew ? `added context ${name} to ${path}` : `updated context ${name} in ${path}`];
   if (!isCurrent) lines.push(`  to use it: kubectl config use-context ${word}`);
-  else if (before !== undefined && before !== context) {
+  else if (previousContext !== undefined && previousContext !== context) {
     lines.push(
-      `  it is the current context now; to go back: kubectl config use-context ${shellWord(before)}`,
+      `  it is the current context now; to go back: kubectl config use-context ${shellWord(previousContext)}`,
     );
   }
   lines.push(`  to log in: kubectl sallyport login${isCurrent ? '' : ` --context ${word}`}`);

@@ -62,14 +62,14 @@ export async function login(words: readonly string[]): Promise<void> {
     );
   }
   const target = await targetOfUser(values);
-  const wanted = { source, device: deviceName(values.device), mode, isPlugin: false };
-  await refuseWithoutUser(target, wanted);
+  const login = { source, device: deviceName(values.device), mode, isPlugin: false };
+  await refuseWithoutUser(target, login);
   const store = openCacheStore(target);
   using _lock = await store.lock();
-  const before = store.read()?.session;
-  const session = await newSession(target, store, wanted);
+  const oldSession = store.read()?.session;
+  const session = await newSession(target, store, login);
   // If the old session can't be ended now, it expires by itself.
-  if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
+  if (oldSession !== undefined) await logOut(target, oldSession.token).catch(() => undefined);
   // If it fails, kubectl's first call asks again.
   await rememberServer(target, store).catch(() => undefined);
   if (allowedServer !== undefined) store.memory.allowServer(allowedServer);
@@ -90,30 +90,34 @@ function readAllowedServer(text: string | undefined): string | undefined {
  */
 export async function logout(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, { ...targetOptions, all: { type: 'boolean' } });
-  const all = values.all ?? false;
+  const isEverywhere = values.all ?? false;
   const target = await targetOfUser(values);
   const store = openCacheStore(target);
   const session = cachedSession(target, store)?.session;
   const cluster = printable(target.cluster);
   if (session === undefined) {
     // Only a user who is logged in can end their sessions.
-    if (all) throw await notLoggedIn(target, 'only a session can end the others');
+    if (isEverywhere) throw await notLoggedIn(target, 'only a session can end the others');
     process.stdout.write(`not logged in to cluster ${cluster}\n`);
     return;
   }
-  const ending = all ? logOutEverywhere(target, session.token) : logOut(target, session.token);
+  const ending = isEverywhere
+    ? logOutEverywhere(target, session.token)
+    : logOut(target, session.token);
   const ended = await ending.catch((error: unknown) => explain(error, session));
   store.remove(session);
   if (ended?.isUnconfirmed) warnUnconfirmed(session);
-  if (!all) {
+  if (!isEverywhere) {
     process.stdout.write(`logged out ${printable(session.user)} of cluster ${cluster}\n`);
     return;
   }
   if (ended === undefined)
     throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
   // The sessions for other clusters have ended as well.
-  const own = store.sessionsOfServer().filter((one) => one.session.user === session.user);
-  for (const { file } of own) rmSync(file, { force: true });
+  const endedFiles = store
+    .sessionsOfServer()
+    .filter((cached) => cached.session.user === session.user);
+  for (const { file } of endedFiles) rmSync(file, { force: true });
   const count = `${ended.ended} ${ended.ended === 1 ? 'session' : 'sessions'}`;
   process.stdout.write(`logged out ${printable(session.user)} everywhere: ${count} ended\n`);
 }

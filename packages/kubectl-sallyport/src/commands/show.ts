@@ -40,13 +40,13 @@ export async function whoami(words: readonly string[]): Promise<void> {
 export async function sessions(words: readonly string[]): Promise<void> {
   const { isJson, answer } = await askWithSession(words, listSessions);
   if (isJson) return showJson(answer);
-  const rows = answer.map((one) => [
-    one.current ? '*' : '',
-    printable(one.device) || '-',
-    printable(one.cluster) || '-',
-    localTime(one.since),
-    localTime(one.lastUsedAt),
-    localTime(one.expiresAt),
+  const rows = answer.map((session) => [
+    session.current ? '*' : '',
+    printable(session.device) || '-',
+    printable(session.cluster) || '-',
+    localTime(session.since),
+    localTime(session.lastUsedAt),
+    localTime(session.expiresAt),
   ]);
   process.stdout.write(table([['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE', 'UNTIL'], ...rows]));
 }
@@ -80,7 +80,7 @@ function showJson(value: object): void {
 /** JSON may have such characters as they are, and a terminal may obey them: see {@link printable}. */
 function escaped(json: string): string {
   const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return json.replaceAll(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (one) =>
-    one.split('').map(escapeUnit).join(''),
+  return json.replaceAll(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character.split('').map(escapeUnit).join(''),
   );
 }

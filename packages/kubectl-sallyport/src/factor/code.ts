@@ -40,12 +40,12 @@ export async function withCode<Answer extends object>(
     methods.length === 0
       ? 'Recovery code: '
       : 'Code (from your authenticator app, or a recovery code): ';
-  for (let left = maxCodes; ; left--) {
+  for (let attemptsLeft = maxCodes; ; attemptsLeft--) {
     const code = await askOnce(question, instead !== undefined, result);
     if (code === '' && instead !== undefined) return await instead.prove();
     const answer = await send(code);
     if (!('refused' in answer) || answer.refused !== 'wrong-credentials') return answer;
-    if (left === 1) {
+    if (attemptsLeft === 1) {
       process.stderr.write('After several wrong codes, none is checked for some minutes\n');
       return { ...answer, refused: 'wrong-code' };
     }

@@ -1,11 +1,11 @@
 import {
-  bodyOf,
   localEnd,
   loginTimeout,
+  readBody,
   sendWhenFree,
   unexpected,
 } from '../server/login-server.ts';
-import { refusalOf, type ServerRefusal } from '../server/refusal.ts';
+import { readRefusal, type ServerRefusal } from '../server/refusal.ts';
 import type { ServerAddress } from '../server/request.ts';
 import { isObject } from '../text.ts';
 
@@ -24,8 +24,8 @@ const refusals = new Set([401, 404, 409]);
 async function post(server: ServerAddress, body: object, expected: number) {
   const request = { method: 'POST', path: '/v1/factors', body, timeout: loginTimeout } as const;
   const answer = await sendWhenFree(server, request);
-  if (refusals.has(answer.status)) return refusalOf(answer);
-  return { answer, content: bodyOf(server, answer, expected) };
+  if (refusals.has(answer.status)) return readRefusal(answer);
+  return { answer, content: readBody(server, answer, expected) };
 }
 
 export type BegunApp = Exclude<Awaited<ReturnType<typeof beginApp>>, ServerRefusal>;
@@ -55,6 +55,6 @@ export async function finishApp(
   if (!isObject(factor) || typeof factor.name !== 'string' || !Array.isArray(recoveryCodes))
     throw unexpected(server);
   const codes: readonly string[] = recoveryCodes.map(String);
-  if (codes.some((one) => !/^[\w-]{1,64}$/.test(one))) throw unexpected(server);
+  if (codes.some((code) => !/^[\w-]{1,64}$/.test(code))) throw unexpected(server);
   return { name: factor.name, recoveryCodes: codes };
 }

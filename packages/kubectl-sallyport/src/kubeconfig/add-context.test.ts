@@ -44,7 +44,11 @@ const exec = (args: readonly string[]) => ({
 test('kubectl reads what is added to nothing', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, '.kube/config');
-  expect(addContext([path], added, true)).toEqual({ path, isNew: true, before: undefined });
+  expect(addContext([path], added, true)).toEqual({
+    path,
+    isNew: true,
+    previousContext: undefined,
+  });
   const extension = { login: 'https://login.example.com:8444', cluster: 'prod', ca: 'PEM\n' };
   expect(await view([path])).toMatchObject({
     clusters: [
@@ -80,7 +84,7 @@ test('what kubectl has written stays, with the rights of the file and a link to 
   await kubectl('set-context', 'old', '--cluster=old', '--user=old', '--namespace=apps');
   await kubectl('use-context', 'old');
   const before = await view([path]);
-  expect(addContext([path], added, false)).toEqual({ path, isNew: true, before: 'old' });
+  expect(addContext([path], added, false)).toEqual({ path, isNew: true, previousContext: 'old' });
   const after = await view([path]);
   for (const kind of ['clusters', 'users', 'contexts']) {
     expect(after[kind]).toEqual(expect.arrayContaining(before[kind]));
@@ -108,7 +112,7 @@ test('of several files, each gets what it has already, and the first that exists
   ).toEqual({
     path: b,
     isNew: false,
-    before: 'prod',
+    previousContext: 'prod',
   });
   expect(await readFile(a, 'utf8')).toBe('# a\n');
   expect(parse(await readFile(b, 'utf8')).clusters[0].cluster.server).toBe(

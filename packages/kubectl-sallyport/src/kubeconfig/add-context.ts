@@ -1,14 +1,14 @@
-import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
+import { type ClusterConfig, extensionName, readExtension } from '../exec-credential.ts';
 import { usageFailure } from '../failure.ts';
 import { editFile, type KubeconfigEntry } from './edit.ts';
-import { argumentsOf, execUser } from './entries.ts';
+import { execUser, readArguments } from './entries.ts';
 import {
   currentContext,
-  entriesOf,
   fileForNew,
   findKubeconfigEntry,
   type Kind,
   type KubeconfigFile,
+  listEntries,
   readFile,
 } from './files.ts';
 
@@ -28,7 +28,7 @@ export interface NewContext extends ClusterConfig {
 /**
  * Adds a context, or brings it up to date. Nothing that this command has not written is replaced.
  *
- * @returns the file that has it, whether it was there, and the current context before
+ * @returns the file that has it, whether it was there, and the previous current context
  * @throws Failure when a name is in use for something else; then nothing is written
  */
 export function addContext(paths: readonly string[], added: NewContext, makeCurrent: boolean) {
@@ -57,18 +57,19 @@ export function addContext(paths: readonly string[], added: NewContext, makeCurr
       },
     },
   ];
-  const before = currentContext(files);
+  const previousContext = currentContext(files);
   const path = fileForNew(paths);
-  const homeOf = (kind: Kind, name: string) =>
-    files.find((file) => entriesOf(file, kind).some((entry) => entry.name === name))?.path ?? path;
+  const findHome = (kind: Kind, name: string) =>
+    files.find((file) => listEntries(file, kind).some((entry) => entry.name === name))?.path ??
+    path;
   const homeOfCurrent = files.find((file) => currentContext([file]) !== undefined)?.path ?? path;
-  for (const each of new Set(paths)) {
-    const own = entries.filter(({ kind, name }) => homeOf(kind, name) === each);
-    const current = makeCurrent && homeOfCurrent === each ? context : undefined;
-    if (own.length > 0 || current !== undefined)
-      editFile(each, { entries: own, currentContext: current });
+  for (const file of new Set(paths)) {
+    const ownEntries = entries.filter(({ kind, name }) => findHome(kind, name) === file);
+    const current = makeCurrent && homeOfCurrent === file ? context : undefined;
+    if (ownEntries.length > 0 || current !== undefined)
+      editFile(file, { entries: ownEntries, currentContext: current });
   }
-  return { path: homeOf('contexts', context), isNew: old === undefined, before };
+  return { path: findHome('contexts', context), isNew: old === undefined, previousContext };
 }
 
 function refuseForeign(
@@ -78,14 +79,14 @@ function refuseForeign(
   userName: string,
 ): void {
   const cluster = findKubeconfigEntry(files, 'clusters', clusterName);
-  if (cluster !== undefined && extensionOf(cluster.value.extensions) === undefined)
+  if (cluster !== undefined && readExtension(cluster.value.extensions) === undefined)
     throw inUse('cluster', clusterName);
   const user = findKubeconfigEntry(files, 'users', userName);
-  if (user !== undefined && argumentsOf(user.value.exec) === undefined)
+  if (user !== undefined && readArguments(user.value.exec) === undefined)
     throw inUse('user', userName);
-  const found = findKubeconfigEntry(files, 'contexts', context);
-  if (found === undefined) return;
-  if (found.value.cluster !== clusterName || found.value.user !== userName) {
+  const entry = findKubeconfigEntry(files, 'contexts', context);
+  if (entry === undefined) return;
+  if (entry.value.cluster !== clusterName || entry.value.user !== userName) {
     throw usageFailure(
       `the kubeconfig already has a context ${context} for something else`,
       'choose another name: --context NAME',

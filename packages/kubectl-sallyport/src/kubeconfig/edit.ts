@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq, visit } from 'yaml';
-import { Failure, reasonOf, usageFailure } from '../failure.ts';
+import { Failure, readReason, usageFailure } from '../failure.ts';
 import { createFile, replaceFile } from '../files.ts';
 import { isObject } from '../text.ts';
 import {
@@ -35,16 +35,16 @@ export function editFile(path: string, edits: Edits): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
     using _ = lock(path);
-    const before = readFile(path);
-    const text = withEdits(before, edits);
-    if (text === before.text) return;
+    const current = readFile(path);
+    const text = withEdits(current, edits);
+    if (text === current.text) return;
     // A link stays a link, and the file keeps its rights. A new one is for its user alone.
     const existing = statSync(path, { throwIfNoEntry: false });
     if (existing === undefined) replaceFile(path, text);
     else replaceFile(realpathSync(path), text, existing.mode & 0o777);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw usageFailure(`can't write the kubeconfig ${path}: ${reasonOf(error)}`, undefined, {
+    throw usageFailure(`can't write the kubeconfig ${path}: ${readReason(error)}`, undefined, {
       cause: error,
     });
   }
@@ -68,8 +68,8 @@ function lock(path: string): Disposable {
  * @throws Failure instead of returning a text that has lost something
  */
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
-  const before: unknown = document.toJS();
-  const expected = expectedContent(isObject(before) ? before : {}, edits);
+  const content: unknown = document.toJS();
+  const expected = expectedContent(isObject(content) ? content : {}, edits);
   try {
     const text = write(document, edits);
     if (isDeepStrictEqual(parseKubeconfig(text).toJS(), expected)) return text;
@@ -88,15 +88,15 @@ const header = { apiVersion: 'v1', kind: 'Config' };
  * Makes the same content as `write`, but from plain objects and with none of its code, so that a
  * loss there is detected.
  */
-function expectedContent(before: object, { entries, currentContext }: Edits): object {
-  const content: Record<string, unknown> = { ...header, ...before };
+function expectedContent(oldContent: object, { entries, currentContext }: Edits): object {
+  const content: Record<string, unknown> = { ...header, ...oldContent };
   for (const { kind, name, value } of entries) {
-    const found: unknown = content[kind];
-    const list: readonly unknown[] = Array.isArray(found) ? found : [];
+    const oldList: unknown = content[kind];
+    const list: readonly unknown[] = Array.isArray(oldList) ? oldList : [];
     const entry = asTexts({ name, [kubeconfigKinds[kind]]: value });
-    const isSame = (one: unknown) => isObject(one) && one.name === name;
+    const isSame = (item: unknown) => isObject(item) && item.name === name;
     content[kind] = list.some(isSame)
-      ? list.map((one) => (isSame(one) ? entry : one))
+      ? list.map((item) => (isSame(item) ? entry : item))
       : [...list, entry];
   }
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
@@ -106,8 +106,8 @@ function expectedContent(before: object, { entries, currentContext }: Edits): ob
 function asTexts(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(asTexts);
   if (!isObject(value)) return String(value);
-  const given = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  return Object.fromEntries(given.map(([key, inner]) => [key, asTexts(inner)]));
+  const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(fields.map(([key, inner]) => [key, asTexts(inner)]));
 }
 
 function write(document: Document, { entries, currentContext }: Edits): string {
@@ -117,13 +117,13 @@ function write(document: Document, { entries, currentContext }: Edits): string {
     if (!document.has(key)) document.set(key, value);
   for (const entry of entries) setEntry(document, entry);
   if (currentContext !== undefined)
-    document.set('current-context', nodeOf(document, currentContext));
+    document.set('current-context', createNode(document, currentContext));
   // A folded line would be another text to older readers.
   return document.toString({ lineWidth: 0 });
 }
 
 function setEntry(document: Document, { kind, name, value }: KubeconfigEntry): void {
-  const entry = nodeOf(document, { name, [kubeconfigKinds[kind]]: value });
+  const entry = createNode(document, { name, [kubeconfigKinds[kind]]: value });
   const list = document.get(kind);
   if (!isSeq(list)) {
     document.set(kind, document.createNode([entry]));
@@ -131,7 +131,7 @@ function setEntry(document: Document, { kind, name, value }: KubeconfigEntry): v
   }
   // `clusters: []`, as kubectl writes an empty list, would stay on one line.
   if (list.items.length === 0) list.flow = false;
-  const index = list.items.findIndex((one) => isMap(one) && one.get('name') === name);
+  const index = list.items.findIndex((item) => isMap(item) && item.get('name') === name);
   if (index === -1) list.add(entry);
   else list.set(index, entry);
 }
@@ -140,7 +140,7 @@ function setEntry(document: Document, { kind, name, value }: KubeconfigEntry): v
  * Makes a node of texts, as `parseKubeconfig` reads them. A reader of YAML 1.1, such as kubectl,
  * takes a plain `on` or `1e3` for something else.
  */
-function nodeOf(document: Document, value: unknown) {
+function createNode(document: Document, value: unknown) {
   const node = document.createNode(value, { aliasDuplicateObjects: false });
   visit(node, {
     Scalar(_key, scalar) {

@@ -1,4 +1,4 @@
-import { extensionOf } from '../exec-credential.ts';
+import { readExtension } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
 import {
@@ -17,11 +17,11 @@ export type OwnContext = ReturnType<typeof ownContexts>[number];
 export function ownContexts(files: readonly KubeconfigFile[]) {
   const [users, clusters] = [entriesByName(files, 'users'), entriesByName(files, 'clusters')];
   return [...entriesByName(files, 'contexts').values()].flatMap(({ name, value: context }) => {
-    const words = argumentsOf(users.get(context.user)?.value.exec);
+    const words = readArguments(users.get(context.user)?.value.exec);
     const cluster = clusters.get(context.cluster);
     return words === undefined
       ? []
-      : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
+      : [{ name, words, config: readExtension(cluster?.value.extensions) }];
   });
 }
 
@@ -30,10 +30,11 @@ export function ownContexts(files: readonly KubeconfigFile[]) {
  *
  * @returns undefined when the `exec` starts another command, or none
  */
-export function argumentsOf(exec: unknown): readonly string[] | undefined {
+export function readArguments(exec: unknown): readonly string[] | undefined {
   if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
-  const [first, ...words]: readonly unknown[] = exec.args;
-  const isOwn = /(^|[/\\])kubectl-sallyport(\.exe|\.cmd)?$/.test(exec.command) && first === 'token';
+  const [subcommand, ...words]: readonly unknown[] = exec.args;
+  const isOwn =
+    /(^|[/\\])kubectl-sallyport(\.exe|\.cmd)?$/.test(exec.command) && subcommand === 'token';
   return isOwn ? words.filter((word) => typeof word === 'string') : undefined;
 }
 
@@ -57,8 +58,8 @@ export function execUser(words: readonly string[]): object {
  * there could name any program. @param source names the server in messages
  */
 export function readClusterData(text: string, name: string, source: string) {
-  const found = clusterOf(text, name);
-  const server = found?.server;
+  const cluster = findCluster(text, name);
+  const server = cluster?.server;
   if (
     typeof server !== 'string' ||
     !URL.canParse(server) ||
@@ -71,14 +72,17 @@ export function readClusterData(text: string, name: string, source: string) {
     );
   }
   const texts = ['certificate-authority-data', 'tls-server-name'].flatMap((key) => {
-    const value = found?.[key];
+    const value = cluster?.[key];
     return typeof value === 'string' ? [[key, value]] : [];
   });
-  return { data: { server, ...Object.fromEntries(texts) }, ca: extensionOf(found?.extensions)?.ca };
+  return {
+    data: { server, ...Object.fromEntries(texts) },
+    ca: readExtension(cluster?.extensions)?.ca,
+  };
 }
 
 /** Finds a cluster. @returns undefined even when the text is not YAML, or several documents */
-function clusterOf(text: string, name: string) {
+function findCluster(text: string, name: string) {
   try {
     const document = parseKubeconfig(text);
     return document.errors.length > 0

@@ -11,7 +11,7 @@ import {
   visit,
   YAMLParseError,
 } from 'yaml';
-import { reasonOf, usageFailure } from '../failure.ts';
+import { readReason, usageFailure } from '../failure.ts';
 import { readIfThere } from '../files.ts';
 import { isObject } from '../text.ts';
 
@@ -25,14 +25,14 @@ export type Kind = keyof typeof kubeconfigKinds;
  * Lists the kubeconfig files.
  *
  * @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
- * @param given is used instead of all others
+ * @param path is used instead of all others
  */
 export function kubeconfigPaths(
-  given?: string,
+  path?: string,
   env = process.env,
   home = homedir(),
 ): readonly string[] {
-  if (given !== undefined) return [given];
+  if (path !== undefined) return [path];
   const listed = [
     ...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== '')),
   ];
@@ -50,11 +50,12 @@ export function readFile(path: string) {
   try {
     text = readIfThere(path) ?? '';
   } catch (cause) {
-    throw usageFailure(`can't read the kubeconfig ${path}: ${reasonOf(cause)}`, undefined, {
+    throw usageFailure(`can't read the kubeconfig ${path}: ${readReason(cause)}`, undefined, {
       cause,
     });
   }
-  const refuse = (what: string) => usageFailure(`${path}${what}`, 'fix it, and run this again');
+  const refuse = (problem: string) =>
+    usageFailure(`${path}${problem}`, 'fix it, and run this again');
   const document = parseKubeconfig(text);
   const [error] = document.errors;
   if (error !== undefined) {
@@ -120,7 +121,7 @@ function isNull(node: unknown): boolean {
  * Reads the entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`,
  * `user` or `context`.
  */
-export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
+export function listEntries({ document }: KubeconfigFile, kind: Kind) {
   const list: unknown = document.toJS()?.[kind];
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry: unknown) => {
@@ -132,16 +133,16 @@ export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
 
 /** Finds an entry in all files: the first file that has it decides. */
 export function findKubeconfigEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown) {
-  return files.flatMap((file) => entriesOf(file, kind)).find((entry) => entry.name === name);
+  return files.flatMap((file) => listEntries(file, kind)).find((entry) => entry.name === name);
 }
 
 /** Lists all entries by their names, as `findEntry` finds them, for a caller that needs many. */
 export function entriesByName(files: readonly KubeconfigFile[], kind: Kind) {
-  const found = new Map<unknown, ReturnType<typeof entriesOf>[number]>();
-  for (const entry of files.flatMap((file) => entriesOf(file, kind))) {
-    if (!found.has(entry.name)) found.set(entry.name, entry);
+  const byName = new Map<unknown, ReturnType<typeof listEntries>[number]>();
+  for (const entry of files.flatMap((file) => listEntries(file, kind))) {
+    if (!byName.has(entry.name)) byName.set(entry.name, entry);
   }
-  return found;
+  return byName;
 }
 
 export function currentContext(files: readonly KubeconfigFile[]): string | undefined {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject, parseObject } from '../text.ts';
-import { refusalOf, type ServerRefusal } from './refusal.ts';
+import { readRefusal, type ServerRefusal } from './refusal.ts';
 import { type LoginServerAnswer, type Request, type ServerAddress, send } from './request.ts';
 
 /** A login takes long, since the server asks the directory. */
@@ -32,22 +32,22 @@ export async function logIn(
     timeout: loginTimeout,
   };
   const answer = await sendWhenFree(server, request);
-  return newSessionOf(server, answer) ?? refusalOf(answer);
+  return readNewSession(server, answer) ?? readRefusal(answer);
 }
 
-export type NewSession = NonNullable<ReturnType<typeof newSessionOf>>;
+export type NewSession = NonNullable<ReturnType<typeof readNewSession>>;
 
 /** Reads the answer to a login. @returns undefined when it is refused */
-export function newSessionOf(server: ServerAddress, answer: LoginServerAnswer) {
+export function readNewSession(server: ServerAddress, answer: LoginServerAnswer) {
   if (answer.status === 401) return;
-  const { token, expiresAt, user, login } = bodyOf(server, answer, 201);
+  const { token, expiresAt, user, login } = readBody(server, answer, 201);
   const end = localEnd(expiresAt, answer);
   // kubectl puts the token into a header.
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || Number.isNaN(end))
     throw unexpected(server);
   return {
     token,
-    user: userOf(server, user).name,
+    user: readUser(server, user).name,
     // Only the answer to a login in a browser has it.
     login: typeof login === 'string' ? login : undefined,
     expiresAt: end,
@@ -65,9 +65,9 @@ export async function sendWhenFree(
   const end = performance.now() + waitLimit;
   for (;;) {
     const answer = await send(server, request);
-    const { 'retry-after': given = '' } = answer.headers;
-    const wait = 1000 * Math.max(1, Number(given));
-    const isBusy = answer.status === 429 && /^\d+$/.test(given);
+    const { 'retry-after': seconds = '' } = answer.headers;
+    const wait = 1000 * Math.max(1, Number(seconds));
+    const isBusy = answer.status === 429 && /^\d+$/.test(seconds);
     if (!isBusy || performance.now() + wait > end) return answer;
     await pause(wait, undefined, { signal: request.signal });
   }
@@ -86,7 +86,7 @@ export async function readState(
 ) {
   const body = await ask(server, token, 'GET', '/v1/session', 200, timeout);
   if (body === undefined) return;
-  const { name, groups } = userOf(server, body.user);
+  const { name, groups } = readUser(server, body.user);
   if (typeof body.expiresAt !== 'string') throw unexpected(server);
   // A server of an earlier version does not say how long a session lasts without a use.
   const idleSeconds = typeof body.idleSeconds === 'number' ? body.idleSeconds : undefined;
@@ -141,11 +141,11 @@ export async function listSessions(server: ServerAddress, token: string) {
  */
 export async function listClusters(server: ServerAddress) {
   const request: Request = { method: 'GET', path: '/v1/clusters', timeout: askTimeout };
-  const answer = bodyOf(server, await sendWhenFree(server, request), 200);
+  const answer = readBody(server, await sendWhenFree(server, request), 200);
   const { clusters, browser, passwords, secondFactor } = answer;
   if (!Array.isArray(clusters)) throw unexpected(server);
   const names = clusters
-    .map((one: unknown) => isObject(one) && one.name)
+    .map((cluster: unknown) => isObject(cluster) && cluster.name)
     .filter((name) => typeof name === 'string');
   return {
     names,
@@ -174,7 +174,7 @@ async function ask(
 ) {
   const request = { method, path, token, timeout };
   const answer = await (method === 'DELETE' ? sendWhenFree : send)(server, request);
-  return answer.status === 401 ? undefined : bodyOf(server, answer, expected);
+  return answer.status === 401 ? undefined : readBody(server, answer, expected);
 }
 
 /**
@@ -187,13 +187,13 @@ export function localEnd(time: unknown, { headers }: LoginServerAnswer): number 
   return Number.isNaN(serverNow) ? end : end - serverNow + Date.now();
 }
 
-function userOf(server: ServerAddress, user: unknown) {
+function readUser(server: ServerAddress, user: unknown) {
   if (!isObject(user) || typeof user.username !== 'string' || user.username === '')
     throw unexpected(server);
   return { name: user.username, groups: Array.isArray(user.groups) ? user.groups.map(String) : [] };
 }
 
-export function bodyOf(
+export function readBody(
   server: ServerAddress,
   answer: LoginServerAnswer,
   expected: number,
@@ -214,17 +214,21 @@ export function unexpected({ url }: ServerAddress): Failure {
 
 function refused({ url }: ServerAddress, { status, headers, text }: LoginServerAnswer): Failure {
   const { message } = parseObject(text) ?? {};
-  const said = typeof message === 'string' ? `: ${message}` : '';
+  const detail = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {
     const seconds = headers['retry-after'] ?? '';
     const wait = /^\d+$/.test(seconds) ? `, and it asks to wait ${seconds}s` : '';
-    return new Failure(`${url}: too many requests${said}${wait}`, 'try again later', {
+    return new Failure(`${url}: too many requests${detail}${wait}`, 'try again later', {
       exitCode: exitCodes.unavailable,
     });
   }
   const isAway = status >= 500;
   const fix = isAway ? 'try again' : 'check the URL and the cluster';
-  return new Failure(`${url}: it answered ${status}${said}`, `${fix}, or ask your administrator`, {
-    exitCode: isAway ? exitCodes.unavailable : exitCodes.usage,
-  });
+  return new Failure(
+    `${url}: it answered ${status}${detail}`,
+    `${fix}, or ask your administrator`,
+    {
+      exitCode: isAway ? exitCodes.unavailable : exitCodes.usage,
+    },
+  );
 }

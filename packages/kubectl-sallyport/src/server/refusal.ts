@@ -21,11 +21,11 @@ export function wrongText({ refused }: ServerRefusal): string | undefined {
 }
 
 /** Reads the answer to a request that was refused. */
-export function refusalOf({ text }: LoginServerAnswer): ServerRefusal {
+export function readRefusal({ text }: LoginServerAnswer): ServerRefusal {
   const { code, message, methods } = parseObject(text) ?? {};
   return {
     refused: typeof code === 'string' ? code : 'wrong-credentials',
     message: typeof message === 'string' ? message : '',
-    methods: Array.isArray(methods) ? methods.filter((one) => typeof one === 'string') : [],
+    methods: Array.isArray(methods) ? methods.filter((method) => typeof method === 'string') : [],
   };
 }

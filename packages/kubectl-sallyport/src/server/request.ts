@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
+import { exitCodes, Failure, readCode, readReason } from '../failure.ts';
 import type { Target } from '../target.ts';
 import { shellWord } from '../text.ts';
 
@@ -67,20 +67,20 @@ async function requestAnswer(
   const late = AbortSignal.timeout(timeout);
   const signal = early === undefined ? late : AbortSignal.any([late, early]);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const sent = request(`${url}${path}`, { method, headers, signal, ...tls }, resolve);
-    sent.on('error', reject).end(text);
+    const outgoing = request(`${url}${path}`, { method, headers, signal, ...tls }, resolve);
+    outgoing.on('error', reject).end(text);
   });
-  const parts: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let size = 0;
-  for await (const part of response as AsyncIterable<Buffer>) {
-    size += part.length;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
     if (size > maxSize) throw new Error(`its answer has more than ${maxSize} bytes`);
-    parts.push(part);
+    chunks.push(chunk);
   }
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,
-    text: Buffer.concat(parts).toString('utf8'),
+    text: Buffer.concat(chunks).toString('utf8'),
   };
 }
 
@@ -97,7 +97,7 @@ const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
 
 function explain(address: ServerAddress, error: unknown): [problem: string, fix: string] {
   const { url, ca } = address;
-  const code = codeOf(error);
+  const code = readCode(error);
   if (withoutTrust.test(code)) {
     const reason =
       ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
@@ -107,10 +107,10 @@ function explain(address: ServerAddress, error: unknown): [problem: string, fix:
     ];
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(url, error);
-  const reason = wordsOfTls(error) ?? (reasonOf(error) || code);
+  const reason = wordsOfTls(error) ?? (readReason(error) || code);
   if (reason.endsWith('alert certificate required')) {
-    const why = 'this port requires a client certificate, as the port for kube-apiserver does';
-    return [`${url}: can't reach the login server: ${why}`, useGivenUrl];
+    const cause = 'this port requires a client certificate, as the port for kube-apiserver does';
+    return [`${url}: can't reach the login server: ${cause}`, useGivenUrl];
   }
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
     return [`${url}: can't verify its certificate: ${reason}`, 'ask your administrator'];
@@ -124,7 +124,7 @@ function explain(address: ServerAddress, error: unknown): [problem: string, fix:
 
 /** Returns what OpenSSL says, such as `TLS: wrong version number`, without the place in its code. */
 function wordsOfTls(error: unknown): string | undefined {
-  const [, words] = /:SSL routines:[^:]*:([^:]+):/.exec(reasonOf(error)) ?? [];
+  const [, words] = /:SSL routines:[^:]*:([^:]+):/.exec(readReason(error)) ?? [];
   return words && `TLS: ${words}`;
 }
 

@@ -23,11 +23,11 @@ export function createLine(hidden: boolean) {
   let sequence = '';
   /** Takes one character. @returns what to show */
   function take(character: string): string {
-    const before = character === '\x1b' ? '' : sequence;
-    const isInside = isIncomplete.test(before + character);
-    sequence = isInside ? before + character : '';
+    const start = character === '\x1b' ? '' : sequence;
+    const isInside = isIncomplete.test(start + character);
+    sequence = isInside ? start + character : '';
     // What ends a sequence is part of it; what follows an escape alone is not.
-    if (isInside || before.length > 1) return '';
+    if (isInside || start.length > 1) return '';
     switch (character) {
       case '\b':
       case '\x7f':
@@ -56,11 +56,12 @@ export function createLine(hidden: boolean) {
      */
     type(typed: string): { readonly shown: string; readonly end?: LineEnd; readonly rest: string } {
       let shown = '';
-      let taken = 0;
+      let length = 0;
       for (const character of typed) {
-        taken += character.length;
-        const end = endOf(character, characters.length === 0);
-        if (end !== undefined) return { shown: hidden ? '' : shown, end, rest: typed.slice(taken) };
+        length += character.length;
+        const end = findEnd(character, characters.length === 0);
+        if (end !== undefined)
+          return { shown: hidden ? '' : shown, end, rest: typed.slice(length) };
         shown += take(character);
       }
       return { shown: hidden ? '' : shown, rest: '' };
@@ -68,7 +69,7 @@ export function createLine(hidden: boolean) {
   };
 }
 
-function endOf(character: string, empty: boolean): LineEnd | undefined {
+function findEnd(character: string, empty: boolean): LineEnd | undefined {
   if (character === '\r' || character === '\n') return 'entered';
   if (character === '\x03') return 'interrupted';
   return character === '\x04' && empty ? 'closed' : undefined;

@@ -55,8 +55,8 @@ export async function watchTlsFiles(
   }
 
   /** Remembers a file even if the other one does not match yet: once that has changed as well, both take effect. */
-  function takePair(part: Pair): void {
-    const { certificate, key } = Object.assign(latest, part);
+  function takePair(half: Pair): void {
+    const { certificate, key } = Object.assign(latest, half);
     if (certificate === undefined || key === undefined) return;
     try {
       createSecureContext({ cert: certificate, key });
@@ -120,11 +120,11 @@ export function parseCertificates(pem: Buffer): X509Certificate[] {
  */
 export function parseAuthorities(pem: Buffer): X509Certificate[] {
   const certificates = parseCertificates(pem);
-  const [first] = certificates;
-  if (first === undefined || certificates.some(isAnchor)) return certificates;
+  const [certificate] = certificates;
+  if (certificate === undefined || certificates.some(isAnchor)) return certificates;
   throw new Error(
-    `has no CA, but the certificate of ${oneLineName(first.subject)}, which makes no server trusted: write the certificate of ` +
-      `the CA that signed it (${oneLineName(first.issuer)})`,
+    `has no CA, but the certificate of ${oneLineName(certificate.subject)}, which makes no server trusted: write the certificate of ` +
+      `the CA that signed it (${oneLineName(certificate.issuer)})`,
   );
 }
 

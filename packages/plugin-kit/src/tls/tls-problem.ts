@@ -65,7 +65,7 @@ export function explainTls(
   error: TlsError,
   peer: TlsPeer,
 ): { kind: 'tls' | 'closed'; problem: string } {
-  const code = codeOf(error);
+  const code = readCode(error);
   const [, explanation = oneLine(error.message)] =
     explanations.find(([pattern]) => pattern.test(code)) ?? [];
   const problem = typeof explanation === 'string' ? explanation : explanation(peer, error);
@@ -74,14 +74,14 @@ export function explainTls(
 
 /** Whether an error is of TLS itself. It can come after the handshake: TLS 1.3 refuses client certificates then. */
 export function isTlsError(error: NodeJS.ErrnoException): boolean {
-  return /^ERR_SSL_/.test(codeOf(error));
+  return /^ERR_SSL_/.test(readCode(error));
 }
 
 /**
  * A request that is written before the handshake has ended fails with EPROTO, and the reason of
  * OpenSSL in its message.
  */
-function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
+function readCode({ code = '', message }: NodeJS.ErrnoException): string {
   const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
   return reason === undefined
     ? code

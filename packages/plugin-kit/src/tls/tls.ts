@@ -74,10 +74,10 @@ export function settleTls(
   complain: Complain,
 ): TlsOptions {
   const { caFile, certFile, keyFile, serverName, minVersion } = keys;
-  const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion }).filter(
+  const tlsKeys = Object.entries({ caFile, certFile, keyFile, serverName, minVersion }).filter(
     ([, set]) => set !== undefined,
   );
-  for (const [key] of spoken ? [] : given) {
+  for (const [key] of spoken ? [] : tlsKeys) {
     complain([key], 'does nothing: no server is reached with TLS', `remove it, or ${fix}`);
   }
   if (certFile !== undefined && keyFile === undefined) {
@@ -90,5 +90,5 @@ export function settleTls(
       `write certFile: tls/${word}-client.crt`,
     );
   }
-  return { minVersion: fallback, ...Object.fromEntries(given) };
+  return { minVersion: fallback, ...Object.fromEntries(tlsKeys) };
 }

@@ -75,8 +75,8 @@ export const sizePattern: string = `^${number}(?:B|KiB|Ki|MiB|Mi|GiB|Gi)$`;
 export function parseDuration(input: unknown): Parsed<number> {
   if (input === 0 || input === '0') return { value: 0 };
   return parseUnits(input, durationPattern, millisecondsPer, {
-    what: 'duration',
-    parts: 'milliseconds',
+    quantity: 'duration',
+    baseUnit: 'milliseconds',
     fix: 'write 3s, 500ms, 2m or 1h',
   });
 }
@@ -115,7 +115,7 @@ export function parseSize(input: unknown): Parsed<number> {
       fix: `write ${amount}${unit.toUpperCase()}iB`,
     };
   }
-  const words = { what: 'size', parts: 'bytes', fix: 'write 256KiB, 1MiB or 512B' };
+  const words = { quantity: 'size', baseUnit: 'bytes', fix: 'write 256KiB, 1MiB or 512B' };
   return parseUnits(input, sizePattern, bytesPer, words);
 }
 
@@ -123,7 +123,7 @@ function parseUnits(
   input: unknown,
   pattern: string,
   units: Units,
-  { what, parts, fix }: Readonly<Record<'what' | 'parts' | 'fix', string>>,
+  { quantity, baseUnit, fix }: Readonly<Record<'quantity' | 'baseUnit' | 'fix', string>>,
 ): Parsed<number> {
   if (
     typeof input === 'number' ||
@@ -131,15 +131,15 @@ function parseUnits(
   ) {
     return { problem: `"${input}" has no unit`, fix };
   }
-  if (typeof input !== 'string') return { problem: `must be a ${what}`, fix };
-  if (!new RegExp(pattern).test(input)) return { problem: `"${input}" is not a ${what}`, fix };
+  if (typeof input !== 'string') return { problem: `must be a ${quantity}`, fix };
+  if (!new RegExp(pattern).test(input)) return { problem: `"${input}" is not a ${quantity}`, fix };
   let total = 0;
-  for (const [, whole = '', fraction = '', unit = ''] of input.matchAll(
+  for (const [, digits = '', fraction = '', unit = ''] of input.matchAll(
     /(\d+)\.?(\d*)([A-Za-z]+)/g,
   )) {
     // Digits and decimal places are multiplied separately: as binary fractions `1.1 * 1000` is 1100.0000000000002.
-    total += (Number(whole + fraction) * (units[unit] ?? Number.NaN)) / 10 ** fraction.length;
+    total += (Number(digits + fraction) * (units[unit] ?? Number.NaN)) / 10 ** fraction.length;
   }
   if (Number.isSafeInteger(total)) return { value: total };
-  return { problem: `"${input}" is not a whole number of ${parts}`, fix };
+  return { problem: `"${input}" is not a whole number of ${baseUnit}`, fix };
 }

@@ -50,8 +50,8 @@ export function whyUnknownIssuer(token: string, issuers: readonly string[]): str
   const issuer = unverified.issuer.slice(0, maxQuotedLength);
   const quoted = JSON.stringify(issuer) + (unverified.issuer.length > maxQuotedLength ? '...' : '');
   const near =
-    issuers.find((one) => plain(one) === plain(issuer)) ??
-    issuers.find((one) => isOneHost(one, issuer));
+    issuers.find((trusted) => plain(trusted) === plain(issuer)) ??
+    issuers.find((trusted) => isOneHost(trusted, issuer));
   const nearest = near === undefined ? '' : `; the nearest one there is ${near}`;
   return `is a JWT of the issuer ${quoted} (iss), which is not in the options${nearest}`;
 }
@@ -65,7 +65,7 @@ function plain(issuer: string): string {
     .replace(/\/+$/, '');
 }
 
-function isOneHost(one: string, other: string): boolean {
-  const host = URL.parse(one)?.host;
-  return host !== undefined && host !== '' && host === URL.parse(other)?.host;
+function isOneHost(url: string, otherUrl: string): boolean {
+  const host = URL.parse(url)?.host;
+  return host !== undefined && host !== '' && host === URL.parse(otherUrl)?.host;
 }

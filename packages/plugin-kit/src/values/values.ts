@@ -104,27 +104,27 @@ export interface Bounds {
  * setTimeout takes at most 2^31 - 1 ms (24.8 days), and fires immediately on more.
  */
 export function duration(description: string, bounds: Bounds = {}): z.ZodType<number> {
-  const words = { pattern: durationPattern, more: 'long', less: 'short', example: '500ms' };
+  const words = { pattern: durationPattern, large: 'long', small: 'short', example: '500ms' };
   return quantity(description, { max: '7d', ...bounds }, parseDuration, words);
 }
 
 /** Makes a size with its unit, read as bytes: more than 0, unless the bounds say otherwise. */
 export function size(description: string, bounds: Bounds = {}): z.ZodType<number> {
-  const words = { pattern: sizePattern, more: 'big', less: 'small', example: '16KiB' };
+  const words = { pattern: sizePattern, large: 'big', small: 'small', example: '16KiB' };
   return quantity(description, bounds, parseSize, words);
 }
 
 /** Makes a number with a unit. @param words for its messages: `too long`, `too big` and the like */
 function quantity(
   description: string,
-  { min, max, why, fixForZero }: Bounds,
+  { min, max, why: reason, fixForZero }: Bounds,
   parse: (input: unknown) => Parsed<number>,
   {
     pattern,
-    more,
-    less,
+    large,
+    small,
     example,
-  }: Readonly<Record<'pattern' | 'more' | 'less' | 'example', string>>,
+  }: Readonly<Record<'pattern' | 'large' | 'small' | 'example', string>>,
 ) {
   const [lowest, highest] = [bound(min, parse), bound(max, parse)];
   const range = min === undefined ? max && `At most ${max}.` : `${min} to ${max}.`;
@@ -138,12 +138,12 @@ function quantity(
       return { problem: 'must be more than 0', fix: fixForZero ?? `write ${example} or more` };
     }
     if (lowest !== undefined && parsed.value < lowest) {
-      return { problem: `"${input}" is too ${less}`, fix: `write at least ${min}` };
+      return { problem: `"${input}" is too ${small}`, fix: `write at least ${min}` };
     }
     if (highest === undefined || parsed.value <= highest) return parsed;
     return {
-      problem: `"${input}" is too ${more}`,
-      fix: `write at most ${max}${why ? ` (${why})` : ''}`,
+      problem: `"${input}" is too ${large}`,
+      fix: `write at most ${max}${reason ? ` (${reason})` : ''}`,
     };
   });
 }

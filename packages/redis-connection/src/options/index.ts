@@ -137,14 +137,14 @@ export function settleConnection(
   },
   complain: Complain,
 ): ConnectionOptions | undefined {
-  const { commandTimeout, terms, another } = use;
-  const servers = settleServers(keys, terms, another, complain);
+  const { commandTimeout, terms, another: otherServer } = use;
+  const servers = settleServers(keys, terms, otherServer, complain);
   const login = settleLogin(
     keys,
     'write { file: secrets/redis } or { env: REDIS_PASSWORD }',
     complain,
   );
-  const spoken = servers === undefined || servers.secure || another?.secure === true;
+  const spoken = servers === undefined || servers.secure || otherServer?.secure === true;
   const tls = settleTls(keys, { word: 'redis', spoken, fix: 'use rediss://' }, complain);
   return servers && { servers, ...login, tls, commandTimeout };
 }
@@ -171,19 +171,19 @@ export function settleLogin(
   };
 }
 
-/** @param another one more server to which `insecure` applies @returns undefined after a complaint */
+/** @param otherServer one more server to which `insecure` applies @returns undefined after a complaint */
 function settleServers(
   keys: ConnectionKeys,
   terms: ClearTextTerms,
-  another: AnyServer | undefined,
+  otherServer: AnyServer | undefined,
   complain: Complain,
 ): Servers | undefined {
   const { url, sentinels, name, cluster } = keys;
-  const given = [url, sentinels, cluster].filter((one) => one !== undefined);
-  if (given.length !== 1) {
+  const topologies = [url, sentinels, cluster].filter((topology) => topology !== undefined);
+  if (topologies.length !== 1) {
     complain(
-      given.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
-      given.length === 0
+      topologies.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
+      topologies.length === 0
         ? 'is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'
         : "can't be combined: keep one of url, sentinels and cluster",
     );
@@ -198,7 +198,7 @@ function settleServers(
     );
     return undefined;
   }
-  refuseClearText(keys, terms, another, complain);
+  refuseClearText(keys, terms, otherServer, complain);
   const secure = (sentinels ?? cluster)?.[0]?.secure === true;
   if (cluster !== undefined)
     return { kind: 'cluster', secure, nodes: cluster.map(({ address }) => address) };
@@ -247,7 +247,7 @@ function refuseUselessKeys(
 function refuseClearText(
   { url, sentinels, cluster, insecure }: ConnectionKeys,
   { consent }: ClearTextTerms,
-  another: AnyServer | undefined,
+  otherServer: AnyServer | undefined,
   complain: Complain,
 ): void {
   const listed = sentinels ?? cluster ?? [];
@@ -260,7 +260,7 @@ function refuseClearText(
     const fix = `write rediss://, or insecure: true if ${consent}`;
     complain(url === undefined ? [key, clear] : ['url'], 'uses clear text', fix);
   }
-  const isUseless = clear === -1 && (another === undefined || !isClearText(another));
+  const isUseless = clear === -1 && (otherServer === undefined || !isClearText(otherServer));
   if (isUseless && insecure === true)
     complain(['insecure'], 'has no effect, since no server uses clear text', 'remove it');
 }

@@ -54,13 +54,13 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
   const { protocol, pathname, search, hash, port } = url;
   if (search !== '' || hash !== '')
     return { problem: 'must end after the database', fix: `${urlFix}; ${encode}` };
-  const host = hostOf(url);
+  const host = readHost(url);
   if (host === undefined) return { problem: 'has no host', fix: `${urlFix}; ${encode}` };
   const database = /^\/(?<number>\d{1,4})$/.exec(pathname)?.groups?.number;
   if (database === undefined && !/^\/?$/.test(pathname))
     return { problem: 'must have a number as its database', fix: urlFix };
   if (port === '0') return { problem: 'must have a port from 1 to 65535', fix: urlFix };
-  const login = loginOf(url);
+  const login = readLogin(url);
   if (login === undefined)
     return { problem: "has a user or a password that can't be decoded", fix: encode };
   return {
@@ -97,14 +97,14 @@ export function parsePlace(
   };
 }
 
-function hostOf({ hostname }: URL): string | undefined {
+function readHost({ hostname }: URL): string | undefined {
   const six = /^\[(?<six>.*)\]$/.exec(hostname)?.groups?.six;
   if (six !== undefined) return isIPv6(six) ? six : undefined;
   const name = hostname.toLowerCase();
   return isIPv4(name) || isHostName(name) ? name : undefined;
 }
 
-function loginOf({
+function readLogin({
   username,
   password,
 }: URL): Pick<ServerUrl, 'username' | 'password'> | undefined {
