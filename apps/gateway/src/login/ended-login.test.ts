@@ -36,7 +36,12 @@ function createRevocations({ isUnknown = false } = {}) {
         parts.refresh();
       },
     },
-    blocks: { isUnknown, findByUser: list.findByUser, findByCredential: list.findByCredential },
+    blocks: {
+      isUnknown,
+      findByUser: list.findByUser,
+      findByCredential: list.findByCredential,
+      findByTokenDigest: list.findByTokenDigest,
+    },
   };
   const write = (during: () => void) =>
     writeUnlessEnded(parts, login, {

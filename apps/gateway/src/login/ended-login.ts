@@ -1,7 +1,8 @@
-import type { Credential, Logger, RejectionReason, UserInfo } from '@sallyport/authenticator';
+import type { Logger, RejectionReason } from '@sallyport/authenticator';
 import { describeCause } from '../config/problems.ts';
 import type { endLogins } from '../engine/revocation/end-logins.ts';
-import type { Blocks, LoginRevocations } from '../engine/revocation/list.ts';
+import type { LoginBlocks, LoginRevocations } from '../engine/revocation/list.ts';
+import { type BlockableLogin, findLoginBlock } from '../engine/revocation/with-blocks.ts';
 import { createUnavailableError } from './login-error.ts';
 
 // Whatever ends the sessions of a user publishes an entry of the revocation list, waits until all replicas have confirmed it, and then
@@ -12,7 +13,7 @@ import { createUnavailableError } from './login-error.ts';
 /** The parts that know what has ended logins. */
 export interface LoginEnds {
   readonly revocations: LoginRevocations;
-  readonly blocks: Pick<Blocks, 'findByUser' | 'findByCredential' | 'isUnknown'>;
+  readonly blocks: LoginBlocks;
 }
 
 /** Ends the logins in progress of a user on all replicas: see `engine/revocation/end-logins.ts`. */
@@ -21,26 +22,26 @@ export type EndLogins = (
   signal: AbortSignal,
 ) => ReturnType<typeof endLogins>;
 
-/** Whose login it is. */
-export interface BegunLogin {
+/** A login in progress. */
+export interface BegunLogin extends BlockableLogin {
   /** The revision of the revocation list before the first proof. */
   readonly revision: number;
-  /** As Kubernetes sees them. */
-  readonly user: Pick<UserInfo, 'username' | 'groups'>;
-  /** Ids of the ID token. */
-  readonly credential?: Credential | undefined;
+}
+
+/** @throws LoginError while it is not known who is blocked */
+export function requireKnownBlocks({ blocks }: Pick<LoginEnds, 'blocks'>): void {
+  if (blocks.isUnknown) throw createUnavailableError('the revocation list');
 }
 
 /** Finds out what has ended a login since its first proof. @throws LoginError while it is not known who is blocked */
 export function findLoginEnd(
-  { revocations, blocks }: LoginEnds,
-  { revision, user: { username, groups = [] }, credential }: BegunLogin,
+  ends: LoginEnds,
+  login: BegunLogin,
 ): 'blocked' | 'revoked' | undefined {
-  if (blocks.isUnknown) throw createUnavailableError('the revocation list');
-  const block =
-    blocks.findByUser(username, groups) ?? (credential && blocks.findByCredential(credential));
-  if (block !== undefined) return 'blocked';
-  return revocations.isRevoked(revision, username, '') ? 'revoked' : undefined;
+  requireKnownBlocks(ends);
+  if (findLoginBlock(ends.blocks, login) !== undefined) return 'blocked';
+  const isRevoked = ends.revocations.isRevoked(login.revision, login.user.username, '');
+  return isRevoked ? 'revoked' : undefined;
 }
 
 /** What a login writes: a session, or a second factor. */

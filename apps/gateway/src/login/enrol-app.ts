@@ -9,9 +9,11 @@ import {
 import { addFacts } from './login-facts.ts';
 import { requiredReason } from './login-report.ts';
 import { countedLogin, type LoginLimits, type LoginRequest } from './login-request.ts';
-import { credentials, type Proof, parseBody, provePassword, shortName } from './login-service.ts';
 import { addedOrThrow, addUnlessEnded, defaultLabels, grantAfterPassword } from './new-factor.ts';
+import type { Proof } from './proof.ts';
 import { factorUser, fromFactors, proveCode, requireFactors } from './prove-factor.ts';
+import { provePassword } from './prove-password.ts';
+import { credentials, parseBody, shortName } from './request-bodies.ts';
 import { maxTyped } from './secret-text.ts';
 
 const text = z.string().min(1);
@@ -71,9 +73,9 @@ async function finishApp(request: LoginRequest, body: unknown): Promise<void> {
   const { authenticator, name: username } = begun.user;
   addFacts(facts, { authenticator, username, factor: 'totp' });
   // Their groups are not known: a thousand of them would not fit into the request. A login checks the blocks of groups.
-  const login = { owner: begun.user, user: { username }, revision: begun.revision };
+  const login = { user: { username }, revision: begun.revision };
   const result = await fromFactors(service, () =>
-    addUnlessEnded(request, login, () => apps.finish(begun, code)),
+    addUnlessEnded(request, begun.user, login, () => apps.finish(begun, code)),
   );
   const { factor, recoveryCodes } = addedOrThrow(request, result);
   context.status = 201;

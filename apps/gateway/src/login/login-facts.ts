@@ -1,5 +1,28 @@
 import type { Session } from '../engine/sessions/session-text.ts';
-import type { LoginAction } from './login-report.ts';
+
+/** The requests of the login server. Any other request is `none`. */
+export const loginActions = [
+  'login',
+  'begin',
+  'page',
+  'page-login',
+  'provider',
+  'provider-login',
+  'page-factor',
+  'confirm',
+  'redeem',
+  'begin-factor',
+  'add-factor',
+  'change-factors',
+  'session',
+  'sessions',
+  'logout',
+  'logout-everywhere',
+  'clusters',
+  'kubeconfig',
+  'none',
+] as const;
+export type LoginAction = (typeof loginActions)[number];
 
 /**
  * What audit trail, log and metrics learn of one request to the login server. Each step adds what it finds out, so that the facts

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../engine/sessions/session-text.ts';
+import { loginActions } from './login-facts.ts';
 import {
   type AnsweredRequest,
   createLoginLog,
   createRequestLogs,
-  loginActions,
   reportRequest,
 } from './login-report.ts';
 

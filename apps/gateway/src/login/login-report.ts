@@ -1,34 +1,10 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../base/logging/log-limiter.ts';
 import { digestToken, shortDigest } from '../engine/revocation/list.ts';
-import type { LoginFacts } from './login-facts.ts';
+import type { LoginAction, LoginFacts } from './login-facts.ts';
 
 /** The reason of a login in which the password was right, and the second factor is still missing. */
 export const requiredReason = 'second-factor-required';
-
-/** The requests of the login server. Any other request is `none`. */
-export const loginActions = [
-  'login',
-  'begin',
-  'page',
-  'page-login',
-  'provider',
-  'provider-login',
-  'page-factor',
-  'confirm',
-  'redeem',
-  'begin-factor',
-  'add-factor',
-  'change-factors',
-  'session',
-  'sessions',
-  'logout',
-  'logout-everywhere',
-  'clusters',
-  'kubeconfig',
-  'none',
-] as const;
-export type LoginAction = (typeof loginActions)[number];
 
 /** The requests in which someone proves who they are. */
 export const proofActions: ReadonlySet<LoginAction> = new Set([

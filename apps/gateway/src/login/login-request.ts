@@ -2,17 +2,14 @@ import type { Context } from 'koa';
 import { pause } from '../base/deadlines.ts';
 import { isClosed } from '../http/http-server.ts';
 import type { InFlight } from '../http/limits.ts';
+import { countIncomplete, countLogin } from './count-logins.ts';
+import type { NewSession } from './create-session.ts';
 import { refusalStep } from './limits.ts';
 import { LoginError, tooMany } from './login-error.ts';
+import type { LoginAction } from './login-facts.ts';
 import { addFacts, type LoginFacts } from './login-facts.ts';
-import type { LoginAction } from './login-report.ts';
-import {
-  countIncomplete,
-  countLogin,
-  type LoginService,
-  type NewSession,
-  type Proof,
-} from './login-service.ts';
+import type { LoginService } from './login-service.ts';
+import type { Proof } from './proof.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** One request to the login server, with the facts for its report. */

@@ -22,11 +22,10 @@ import {
   requestRate,
 } from './limits.ts';
 import { answerOf, createUnavailableError, errorBody, LoginError, tooMany } from './login-error.ts';
-import { beginFacts } from './login-facts.ts';
+import { beginFacts, type LoginAction } from './login-facts.ts';
 import {
   type AnsweredRequest,
   createRequestLogs,
-  type LoginAction,
   type LoginOutcome,
   type OnLogin,
   outcomeOf,

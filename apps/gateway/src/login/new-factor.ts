@@ -18,7 +18,7 @@ import {
 } from './login-error.ts';
 import { requiredReason } from './login-report.ts';
 import type { LoginRequest } from './login-request.ts';
-import type { Proof } from './login-service.ts';
+import { type Proof, type ProvenLogin, toBegunLogin } from './proof.ts';
 import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from './prove-factor.ts';
 
 type Asked = Pick<LoginRequest, 'service' | 'facts'>;
@@ -56,17 +56,9 @@ export async function grantAfterPassword(
   throw invitation === undefined ? invitationRequired() : wrongInvitation();
 }
 
-/** The login of a user who changes their factors. */
-interface FactorLogin extends Pick<BegunLogin, 'revision' | 'user'> {
-  readonly owner: FactorUser;
-}
-
 /** Refuses a user who was blocked or revoked since the revision. @throws LoginError */
-export function requireUnrevoked(
-  { service, facts }: Asked,
-  login: Pick<FactorLogin, 'revision' | 'user'>,
-): void {
-  const reason = findLoginEnd(service, login);
+export function requireUnrevoked({ service, facts }: Asked, login: ProvenLogin): void {
+  const reason = findLoginEnd(service, toBegunLogin(login));
   if (reason === undefined) return;
   facts.reason = reason;
   throw enrolmentEnded();
@@ -75,7 +67,8 @@ export function requireUnrevoked(
 /** Adds a factor, unless its user is blocked or revoked before it is added. @throws LoginError, and whatever `add` throws */
 export function addUnlessEnded<Result extends { readonly kind: string }>(
   { service, facts }: Asked,
-  { owner, ...login }: FactorLogin,
+  owner: FactorUser,
+  login: BegunLogin,
   add: () => Promise<Result | Added>,
 ): Promise<Result | Added> {
   const { store } = requireFactors(service).secondFactor;

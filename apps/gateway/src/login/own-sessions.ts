@@ -3,7 +3,8 @@ import { digestToken } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 import { endLoginsOf } from './ended-login.ts';
 import { createUnavailableError, noSession } from './login-error.ts';
-import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
+import type { LoginService } from './login-service.ts';
+import { fromStore, isInForce, sessionsOf } from './session-store.ts';
 
 /**
  * Reads a session, and decides as a review would about its user today.

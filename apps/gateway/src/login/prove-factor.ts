@@ -13,7 +13,8 @@ import {
 } from './login-error.ts';
 import type { LoginFacts } from './login-facts.ts';
 import { requiredReason } from './login-report.ts';
-import type { FactorParts, LoginService, Proof } from './login-service.ts';
+import type { FactorParts, LoginService } from './login-service.ts';
+import type { Proof } from './proof.ts';
 
 /** Returns the user whose second factor a login needs. */
 export function factorUser({

@@ -19,8 +19,8 @@ import {
   type LoginRequest,
   withinLimits,
 } from './login-request.ts';
-import { isRedemption } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
+import { isRedemption } from './request-bodies.ts';
 import { logInAtTerminal } from './terminal-login.ts';
 
 /**

@@ -1,4 +1,5 @@
 import type { RejectionReason } from '@sallyport/authenticator';
+import { createSession } from './create-session.ts';
 import { LoginError, wrongCredentials } from './login-error.ts';
 import {
   answerSession,
@@ -6,8 +7,9 @@ import {
   type LoginLimits,
   type LoginRequest,
 } from './login-request.ts';
-import { chooseCluster, createSession, parseLoginBody, provePassword } from './login-service.ts';
 import { proveFactor } from './prove-factor.ts';
+import { provePassword } from './prove-password.ts';
+import { chooseCluster, parseLoginBody } from './request-bodies.ts';
 
 /**
  * Makes a session for a user who has the password, and the code of a second factor if they need one.

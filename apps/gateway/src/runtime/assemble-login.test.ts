@@ -7,7 +7,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
 import type { PolicyLog } from '../engine/chain/identity-policy.ts';
-import type { Entry } from '../engine/revocation/list.ts';
+import { digestToken, type Entry } from '../engine/revocation/list.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { writeSessionUser } from '../engine/sessions/session-user.ts';
 import { assembleLogin, missingForLogin } from './assemble-login.ts';
@@ -46,6 +46,7 @@ interface Script {
 
 function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   let [monotonic, revision] = [0, 0];
+  let blockedToken: string | undefined;
   const calls = { revalidate: 0, authenticate: 0 };
   const known = { username: 'alice', uid: '7', groups: ['dev', 'other'] };
   const authenticator: Authenticator = {
@@ -70,6 +71,7 @@ function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script
     ...noBlocks,
     isUnknown,
     findByUser: (username: string) => (username === 'corp:mallory' ? block : undefined),
+    findByToken: (token: string) => (token === blockedToken ? block : undefined),
   };
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
@@ -125,6 +127,9 @@ function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script
   const context = { audiences: [], signal: new AbortController().signal };
   return {
     calls,
+    blockToken: (token: string) => {
+      blockedToken = token;
+    },
     results,
     warned,
     hints,
@@ -302,6 +307,7 @@ describe('a login', () => {
         kind: 'logged-in',
         given: { username: 'alice', uid: '7', groups: ['dev', 'other'] },
         named: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
+        tokenDigest: digestToken('alice:secret'),
       });
       expect(calls.authenticate).toBe(count);
     }
@@ -321,6 +327,21 @@ describe('a login', () => {
       authenticate: async () => ({ kind: 'authenticated', user: given }),
     });
     expect(await logIn('mallory')).toEqual({ kind: 'rejected', reason, subject: given.username });
+  });
+
+  test('with a blocked login token asks no one, and one that is blocked while the backend answers is refused', async () => {
+    const before = createLoginLink();
+    before.blockToken('alice:secret');
+    expect(await before.logIn('alice')).toEqual({ kind: 'rejected', reason: 'blocked' });
+    expect(before.calls.authenticate).toBe(0);
+    const during = createLoginLink({
+      async authenticate() {
+        during.blockToken('alice:secret');
+        return { kind: 'authenticated', user: { username: 'alice' } };
+      },
+    });
+    const refused = { kind: 'rejected', reason: 'blocked', subject: 'alice' };
+    expect(await during.logIn('alice')).toEqual(refused);
   });
 
   test('gives no session while it is not known who is blocked, and a wrong password is still refused', async () => {

@@ -1,5 +1,4 @@
-import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
-import { asError, withoutToken } from '../base/logging/error-fields.ts';
+import type { Authenticator, UserInfo } from '@sallyport/authenticator';
 import { ConfigError } from '../config/problems.ts';
 import type {
   AuthenticatorConfig,
@@ -11,12 +10,12 @@ import { maxAnswersOfUser } from '../engine/cache/names.ts';
 import type { CacheSettings } from '../engine/cache/with-cache.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
 import type { Guard } from '../engine/chain/guard.ts';
-import { identityPolicy, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
-import { requireKnown } from '../engine/revocation/with-blocks.ts';
+import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { createSessionUsers, type RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { LoginLink } from '../login/login-service.ts';
 import type { SharedParts } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
+import { assembleLoginLayers } from './login-layers.ts';
 import { addUserCache, userCache } from './user-cache.ts';
 
 export interface AssembleLoginOptions
@@ -70,8 +69,7 @@ export function requireLogins(
 }
 
 /**
- * Stacks the layers for logins, blocks(policy(checkedDecision(guard))), and for users of sessions,
- * policy(cache(checkedDecision(guard))).
+ * Stacks the layers for logins (see {@link assembleLoginLayers}), and for users of sessions, policy(cache(checkedDecision(guard))).
  *
  * @returns `link` for logins, and `users` for sessions: see `SessionDependencies.findSessionUsers`
  */
@@ -82,14 +80,12 @@ export function assembleLogin(options: AssembleLoginOptions) {
     guard,
     prefixes,
     provenance,
-    blocks,
     clocks,
     logger,
     policyLog,
     onRevalidated,
   } = options;
-  const passwords = withCheckedDecision(guard, clocks.wall);
-  const nameUser = identityPolicy(config, prefixes, provenance?.keyPrefix);
+  const checkLogin = assembleLoginLayers(options);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
   const settings = sessionUsersCache(config, options.login, options.lifetimes);
   const cached = addUserCache(withCheckedDecision(users, clocks.wall), settings, options, () =>
@@ -112,23 +108,9 @@ export function assembleLogin(options: AssembleLoginOptions) {
     async logIn(username, password, context) {
       const token = authenticator.loginToken?.(username, password);
       if (token === undefined) return { kind: 'no-opinion' };
-      if (blocks.findByToken(token) !== undefined) return { kind: 'rejected', reason: 'blocked' };
-      const decision = await Promise.resolve()
-        .then(() => passwords.authenticate(token, context))
-        .catch((error: unknown) => withhold(error, token));
-      if (decision.kind !== 'authenticated') return decision;
-      const given = decision.user;
-      const { user: named, violation } = nameUser(given);
-      const subject = given.username;
-      if (violation !== undefined) {
-        policyLog(config.name, subject, violation);
-        return { kind: 'rejected', reason: 'identity-policy', subject };
-      }
-      requireKnown(blocks);
-      const isBlocked = blocks.findByUser(named.username, named.groups ?? []) !== undefined;
-      if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
-      warnWithoutUid(given);
-      return { kind: 'logged-in', given, named };
+      const answer = await checkLogin(token, context);
+      if (answer.kind === 'logged-in') warnWithoutUid(answer.given);
+      return answer;
     },
   };
   return {
@@ -141,14 +123,6 @@ export function assembleLogin(options: AssembleLoginOptions) {
 function listsUids(authenticator: Authenticator): boolean {
   const users = [...(authenticator.knownUsers?.() ?? [])];
   return users.length > 0 && users.every(({ uid }) => uid !== undefined);
-}
-
-/** Removes a login token from an error: it contains the password in another form, such as base64. */
-function withhold(error: unknown, token: string): never {
-  const { message } = asError(error);
-  throw message.includes(token)
-    ? new AuthenticatorError('failed', withoutToken(message, token))
-    : error;
 }
 
 /** Makes the cache settings for answers about users of sessions. @param lifetimes `cache` of the config */

@@ -16,6 +16,7 @@ import type {
 } from '../config/types.ts';
 import { lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
 import type { LinkContext } from '../engine/chain/chain.ts';
+import { digestToken } from '../engine/revocation/list.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { assembleDirectory } from './assemble-directory.ts';
 import { assembleGuard } from './assemble-link.ts';
@@ -66,7 +67,8 @@ const isJane = (): Decision => ({ kind: 'authenticated', user: jane, credential 
 const context: LinkContext = { audiences: [], signal: never };
 
 /** Makes the provider `okta`, whose ID tokens `oidc` checks, as the gateway stacks it. The test plays both backends. */
-function createProvider({ says = isJane, account, blocked, isUnknown = false }: Backends = {}) {
+function createProvider({ says = isJane, account, isUnknown = false, ...more }: Backends = {}) {
+  let { blocked } = more;
   const isBlocked = (...names: readonly (string | undefined)[]) =>
     blocked !== undefined && names.includes(blocked) ? blockEntry : undefined;
   const parts = {
@@ -124,6 +126,9 @@ function createProvider({ says = isJane, account, blocked, isUnknown = false }: 
     provider,
     users: provider.users,
     clocks: parts.clocks,
+    block: (name: string) => {
+      blocked = name;
+    },
     logIn: () => provider.logIn('id-token', context),
   };
 }
@@ -136,6 +141,7 @@ describe('a login at a provider', () => {
       given: jane,
       named: { username: 'oidc:jane', uid: '7', groups: ['oidc:admins'] },
       credential,
+      tokenDigest: digestToken('id-token'),
     });
     expect(provider).toMatchObject({ name: 'okta', title: 'okta', authenticator: 'oidc' });
   });
@@ -197,6 +203,20 @@ describe('a login at a provider', () => {
   ])('is refused if $why', async ({ given, decision }) => {
     expect(await createProvider(given).logIn()).toEqual(decision);
   });
+
+  test.each(['id-token', 'sid-1', 'oidc:jane', 'corp:staff'])(
+    'is refused if %s is blocked while the directory answers',
+    async (name) => {
+      const place = createProvider({
+        account() {
+          place.block(name);
+          return { kind: 'authenticated', user: { ...jane, groups: ['staff'] } };
+        },
+      });
+      const refused = { kind: 'rejected', reason: 'blocked', subject: 'jane' };
+      expect(await place.logIn()).toEqual(refused);
+    },
+  );
 
   test.each<{ what: string; given: Backends }>([
     { what: 'its authenticator', given: { says: outage } },

@@ -6,20 +6,19 @@ import type {
   LoginConfig,
   ProviderConfig,
 } from '../config/types.ts';
-import { withCheckedDecision } from '../engine/chain/decision.ts';
 import { createUserNaming } from '../engine/chain/identity-policy.ts';
 import { createDirectoryJoin, type Directory } from '../engine/directory/with-directory.ts';
-import { requireKnown } from '../engine/revocation/with-blocks.ts';
 import { answerForProviderUser, type SessionUsers } from '../engine/sessions/session-user.ts';
 import type { LoginProvider } from '../login/login-service.ts';
 import type { OpenIdClient, OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import type { LinkParts } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
+import { assembleLoginLayers } from './login-layers.ts';
 
 interface AssembleProviderOptions
   extends Pick<
       LinkParts,
-      'authenticator' | 'prefixes' | 'blocks' | 'clocks' | 'policyLog' | 'provenance'
+      'authenticator' | 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'provenance'
     >,
     Pick<OpenIdClientOptions, 'onCall'> {
   readonly config: AuthenticatorConfig;
@@ -42,20 +41,18 @@ export function providerLifetime(
 }
 
 /**
- * Stacks the layers for people who log in at a provider: checkedDecision(guard) for their ID token, and directory(policy) for
- * their sessions, in which the ID token is not there any more.
+ * Stacks the layers for people who log in at a provider: those of {@link assembleLoginLayers} for their ID token, and
+ * directory(policy) for their sessions, in which the ID token is not there any more.
  */
 export function assembleProvider(
   name: string,
   written: ProviderConfig,
   options: AssembleProviderOptions,
 ): LoginProvider {
-  const { config, authenticator, guard, directory, login, prefixes, blocks, clocks, policyLog } =
-    options;
+  const { config, authenticator, directory, login, prefixes, clocks, policyLog } = options;
   const issuer = issuerOf(written, authenticator);
   // requireProviders refuses such a config.
   if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
-  const idTokens = withCheckedDecision(guard, clocks.wall);
   const keyPrefix = options.provenance?.keyPrefix;
   const named = createUserNaming(config, prefixes, policyLog, keyPrefix);
   const joined = directory && createDirectoryJoin(directory, config.username.prefix);
@@ -86,23 +83,7 @@ export function assembleProvider(
     ttl,
     client,
     users,
-    async logIn(idToken, context) {
-      if (blocks.findByToken(idToken) !== undefined) return { kind: 'rejected', reason: 'blocked' };
-      const decision = await idTokens.authenticate(idToken, context);
-      if (decision.kind !== 'authenticated') return decision;
-      const { user: given, credential } = decision;
-      const { username, uid, groups, extra } = given;
-      const provider = { ...(groups && { groups }), ...(extra && { extra }) };
-      const since = clocks.wall();
-      const today = await users({ username, uid, since, provider }, context);
-      if (today.kind !== 'authenticated') return today;
-      requireKnown(blocks);
-      const isBlocked =
-        blocks.findByUser(today.user.username, today.user.groups ?? []) ??
-        (credential && blocks.findByCredential(credential));
-      if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject: username };
-      return { kind: 'logged-in', given, named: today.user, credential };
-    },
+    logIn: assembleLoginLayers(options),
   };
 }
 

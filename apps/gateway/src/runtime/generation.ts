@@ -12,7 +12,7 @@ import { identityPrefixes } from '../engine/chain/identity-policy.ts';
 import { createPolicyLog } from '../engine/chain/policy-log.ts';
 import type { DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
-import type { Blocks, LoginRevocations } from '../engine/revocation/list.ts';
+import type { Blocks, LoginBlocks, LoginRevocations } from '../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import {
   type RevalidationResult,
@@ -27,7 +27,7 @@ import {
 } from '../engine/shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../engine/shared-redis/shared-redis.ts';
 import { createFactorPolicy } from '../login/factors/policy.ts';
-import { findProvider, type LoginProvider } from '../login/login-service.ts';
+import { findProvider, type LoginProvider, type LoginService } from '../login/login-service.ts';
 import type { OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
 import { assembleDirectory, requireDirectories } from './assemble-directory.ts';
@@ -56,7 +56,7 @@ export interface GenerationDependencies
     /** Makes the shared cache of a connection. Default: `createRedisTier`. */
     readonly tierOf?: typeof createRedisTier;
   };
-  readonly blocks: Blocks;
+  readonly blocks: Blocks & LoginBlocks;
   /** The sessions that are known to have ended. Default: none. */
   readonly ended?: Pick<EndedSessions, 'has' | 'add'>;
   /** Default: nothing observes sessions. */
@@ -112,7 +112,7 @@ export async function createGeneration(
     calls.add(abandoned);
     dependencies.onAbandoned(abandoned);
   };
-  const { links, logins, providers, texts } = assembleChain(config, created, lease?.redis, {
+  const { links, ...forLogins } = assembleChain(config, created, lease?.redis, {
     ...dependencies,
     onAbandoned,
   });
@@ -123,12 +123,10 @@ export async function createGeneration(
   const login =
     loginRevocations && config.login && sessions
       ? await createLoginParts(config, config.login, dependencies, {
-          links: logins,
+          ...forLogins,
           sessions,
-          texts,
           revocations: loginRevocations,
           hold: calls.add,
-          providers,
           redis: lease?.redis,
           factorRedis: factorRedis?.redis,
         })
@@ -174,7 +172,8 @@ export async function createGeneration(
  * Puts the layers around the authenticators: first the guard of each, then what logins ask, then the links of the chain, which
  * ask the former about the users of sessions, and the guards of directories about the users of tokens.
  *
- * @returns the links, and for the login server: its links in the order of `login.authenticators`, and the texts of sessions
+ * @returns the links, and for the login server: its links in the order of `login.authenticators`, its providers, the texts of
+ *   sessions, and what answers for their users
  */
 function assembleChain(
   config: GatewayConfig,
@@ -205,9 +204,10 @@ function assembleChain(
   );
   return {
     links,
-    logins: logins.map(({ link }) => link),
+    passwordLinks: logins.map(({ link }) => link),
     providers,
     texts: sessions.texts,
+    findSessionUsers: sessions.findSessionUsers,
   };
 }
 
@@ -286,14 +286,14 @@ function sessionParts(
   logins: readonly ReturnType<typeof assembleLogin>[],
   providers: readonly LoginProvider[],
   { ended, sessionObserver }: GenerationDependencies,
-): NonNullable<AssembleOptions['sessions']> {
+): NonNullable<AssembleOptions['sessions']> & Pick<LoginService, 'findSessionUsers'> {
   const users = new Map(
     logins.map((one): [string, SessionUsers] => [
       one.link.name,
       (session, context) => one.users.authenticate(writeSessionUser(session), context),
     ]),
   );
-  const findSessionUsers = (session: Session) =>
+  const findSessionUsers = (session: Pick<Session, 'authenticator' | 'provider'>) =>
     session.provider === undefined
       ? users.get(session.authenticator)
       : findProvider(providers, session)?.users;

@@ -31,7 +31,10 @@ interface LoginDependencies extends CreateDependencies {
 }
 
 interface LoginParts
-  extends Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold' | 'revocations'> {
+  extends Pick<
+    LoginService,
+    'passwordLinks' | 'sessions' | 'texts' | 'findSessionUsers' | 'hold' | 'revocations'
+  > {
   readonly providers: readonly LoginProvider[];
   /** The Redis that all replicas share. */
   readonly redis: ProbedRedis | undefined;
@@ -61,7 +64,9 @@ export async function createLoginParts(
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
   const factorPolicy = createFactorPolicy(login);
   const hasUids = (authenticator: string) =>
-    parts.links.some(({ name, hasUids: areListed }) => name === authenticator && areListed());
+    parts.passwordLinks.some(
+      ({ name, hasUids: areListed }) => name === authenticator && areListed(),
+    );
   const service: LoginService = {
     ...parts,
     config: login,

@@ -50,7 +50,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
       clusters: {},
       ...(hasSection && { secondFactor: {} }),
     },
-    links: [
+    passwordLinks: [
       {
         name: 'corp',
         onError: 'stop',

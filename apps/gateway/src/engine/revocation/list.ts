@@ -44,6 +44,11 @@ export interface Blocks
   readonly isUnknown: boolean;
 }
 
+/** The blocks as a login uses them, which has not kept its token. */
+export interface LoginBlocks
+  extends Pick<Blocks, 'findByUser' | 'findByCredential' | 'isUnknown'>,
+    Pick<RevocationList, 'findByTokenDigest'> {}
+
 /** The revocation list as a cache uses it. */
 export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoked'> {
   /** Whether the list could not be read for 1 s, so that later revocations are not known. */
@@ -111,6 +116,8 @@ export function createRevocationList(now: () => number, wall: () => number) {
       index.blockedTokens.size === 0
         ? undefined
         : findInForce(index.blockedTokens, digestToken(token)),
+    /** Finds what `findByToken` does, for a caller that has not kept the token. @param digest see {@link digestToken} */
+    findByTokenDigest: (digest: string | undefined) => findInForce(index.blockedTokens, digest),
     /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
     findByUser(username: string, groups: readonly string[]): Entry | undefined {
       const { blockedUsers, blockedGroups } = index;

@@ -7,6 +7,7 @@ import {
   type Blocks,
   createRevocationList,
   type Entry,
+  type LoginBlocks,
   type LoginRevocations,
   type RevocationList,
   type Revocations,
@@ -90,8 +91,9 @@ export function createSharedRevocations({
     isRevoked: list.isRevoked,
     refresh: reader.refresh,
   };
-  const blocks: Blocks = {
+  const blocks: Blocks & LoginBlocks = {
     findByToken: list.findByToken,
+    findByTokenDigest: list.findByTokenDigest,
     findByUser: list.findByUser,
     findByCredential: list.findByCredential,
     get isUnknown() {

@@ -1,11 +1,45 @@
 import {
   type Authenticator,
   AuthenticatorError,
+  type Credential,
   type Logger,
   type Rejected,
+  type UserInfo,
 } from '@sallyport/authenticator';
 import { createDecidingLayer, layer } from '../chain/layer.ts';
-import type { Blocks, Entry } from './list.ts';
+import type { Blocks, Entry, LoginBlocks } from './list.ts';
+
+/**
+ * Finds the block of a user who would be let in: of their name, of a group, or of an id in their token. Whether someone is blocked is
+ * decided here alone, for reviews and for logins.
+ *
+ * @param user as Kubernetes sees them
+ */
+function findUserBlock(
+  blocks: Pick<Blocks, 'findByUser' | 'findByCredential'>,
+  { username, groups = [] }: Pick<UserInfo, 'username' | 'groups'>,
+  credential: Credential | undefined,
+): Entry | undefined {
+  return blocks.findByUser(username, groups) ?? (credential && blocks.findByCredential(credential));
+}
+
+/** The user of a login, and what they have proved it with. */
+export interface BlockableLogin {
+  /** As Kubernetes sees them. */
+  readonly user: Pick<UserInfo, 'username' | 'groups'>;
+  /** Ids of the ID token. */
+  readonly credential?: Credential | undefined;
+  /** The digest of the ID token or of the login token. Undefined: it is not known any more. */
+  readonly tokenDigest?: string | undefined;
+}
+
+/** Finds the block of a login, some time after {@link withBlocks} has let it pass. */
+export function findLoginBlock(
+  blocks: Pick<LoginBlocks, 'findByUser' | 'findByCredential' | 'findByTokenDigest'>,
+  { user, credential, tokenDigest }: BlockableLogin,
+): Entry | undefined {
+  return findUserBlock(blocks, user, credential) ?? blocks.findByTokenDigest(tokenDigest);
+}
 
 /**
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
@@ -28,13 +62,9 @@ export function withBlocks(
     if (decision.kind !== 'authenticated') return decision;
     requireKnown(blocks);
     const { user, credential } = decision;
-    const { username, groups = [] } = user;
-    const block =
-      blocks.findByUser(username, groups) ??
-      (credential && blocks.findByCredential(credential)) ??
-      // The token is checked again: it may have been blocked during the wait for its answer.
-      blocks.findByToken(token);
-    return block ? refuse(block, username) : decision;
+    // The token is checked again: it may have been blocked during the wait for its answer.
+    const block = findUserBlock(blocks, user, credential) ?? blocks.findByToken(token);
+    return block ? refuse(block, user.username) : decision;
   });
   return layer(inner, (token, context) => {
     const blocked = blocks.findByToken(token);
@@ -43,7 +73,7 @@ export function withBlocks(
 }
 
 /** Checks that blocks are known, before a user is let in. @throws AuthenticatorError while it is not known who is blocked */
-export function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
+function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
   if (!isUnknown) return;
   const problem =
     'the revocation list was not read since the start or a long pause, so it is not known who is blocked';

@@ -3,12 +3,13 @@ import type { Added, NotAdded } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
-import { shortName } from '../login-service.ts';
 import { addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
 import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
+import { toBegunLogin } from '../proof.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
+import { shortName } from '../request-bodies.ts';
 import { type FactorsVisit, keepGrant, showFactorsPage } from './factors-visit.ts';
 import { takeChallenge } from './next-page.ts';
 import { PageError } from './page-error.ts';
@@ -98,8 +99,7 @@ export async function addPasskey(
 }
 
 function addInVisit({ page, login }: FactorsVisit, add: () => Promise<Added | NotAdded>) {
-  const { proof, revision } = login;
-  return addUnlessEnded(page, { owner: factorUser(proof), user: proof.named, revision }, add);
+  return addUnlessEnded(page, factorUser(login.proof), toBegunLogin(login), add);
 }
 
 /**

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { noBlocks } from '../../engine/revocation/testing/no-blocks.ts';
+import { AuthenticatorError, type Decision, type TokenRequest } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import { createRevocationList, digestToken, type Entry } from '../../engine/revocation/list.ts';
+import { createSessionTexts } from '../../engine/sessions/session-text.ts';
+import type { SessionUsers } from '../../engine/sessions/session-user.ts';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import { attemptLifetime, idLength } from '../attempts/attempt.ts';
 import { createPendingLogins } from '../attempts/pending-logins.ts';
@@ -10,7 +13,33 @@ import { redeemCode } from './begin-login.ts';
 
 const file = redisOfFile();
 
-test('a login without the second factor that a reload has made required gets no session', async () => {
+const jane: Decision = {
+  kind: 'authenticated',
+  user: { username: 'corp:jane', groups: ['corp:dev'] },
+};
+
+interface Setup {
+  /** What the directory says at the redemption. Undefined: her authenticator was removed from `login`. */
+  readonly directory?: (() => Decision) | undefined;
+  readonly requiredGroups?: readonly string[];
+  /** Called while the session is written. */
+  readonly onWrite?: () => void;
+}
+
+/** Confirms a login of jane with a password, whose client has not fetched the session yet. */
+async function confirmedLogin(setup: Setup = {}) {
+  const {
+    directory,
+    requiredGroups = [],
+    onWrite = () => undefined,
+  } = {
+    directory: () => jane,
+    ...setup,
+  };
+  const list = createRevocationList(
+    () => 0,
+    () => 0,
+  );
   const pending = createPendingLogins(file.opened.redis, Date.now);
   const verifier = randomText(43);
   const challenge = secretDigest(verifier);
@@ -20,29 +49,162 @@ test('a login without the second factor that a reload has made required gets no 
     authenticator: 'corp',
     since: 1,
     login: 'jane',
-    given: { username: 'jane' },
-    named: { username: 'corp:jane', groups: ['admins'] },
+    given: { username: 'jane', uid: '7' },
+    named: { username: 'corp:jane', groups: ['corp:dev'] },
+    tokenDigest: digestToken('jane:hunter2'),
   };
   const browser = secretDigest('of this browser');
-  await pending.put(attempt, { browser, attempt: { challenge }, revision: 7, proof });
+  await pending.put(attempt, { browser, attempt: { challenge }, revision: 1, proof });
   const code = await pending.issueCode(attempt, 'of this browser');
   const facts: LoginRequest['facts'] = { action: 'none' };
+  const [written, removed, asked]: [TokenRequest[], string[], unknown[]] = [[], [], []];
+  const users: SessionUsers = (user) => {
+    asked.push(user);
+    return directory?.() ?? { kind: 'no-opinion' };
+  };
   const request = {
     facts,
     address: '192.0.2.1',
+    context: {},
     service: {
-      config: { clusters: {} },
+      config: { clusters: {}, ttl: 3_600_000, idle: 60_000, maxSessions: 5 },
       browser: { pending },
-      blocks: noBlocks,
+      texts: createSessionTexts([]),
+      blocks: { ...list, isUnknown: false },
+      revocations: Object.assign(list, { refresh: async () => undefined }),
+      findSessionUsers: () => (directory === undefined ? undefined : users),
+      issuer: {
+        async create(create: TokenRequest) {
+          written.push(create);
+          onWrite();
+          const session = create.session?.describe('0'.repeat(64));
+          return { token: 'token', issued: { digest: '0'.repeat(64), session } };
+        },
+        async delete({ digest }: { readonly digest: string }) {
+          removed.push(digest);
+        },
+        async *list() {},
+      },
+      logger: { warn: () => undefined },
+      timeout: 60_000,
       factorPolicy: createFactorPolicy({
         authenticators: ['corp'],
-        secondFactor: { required: { groups: ['admins'] }, authenticators: ['corp'] },
+        secondFactor: { required: { groups: requiredGroups }, authenticators: ['corp'] },
       }),
     },
   } as unknown as LoginRequest;
-  await expect(redeemCode(request, { code, verifier })).rejects.toMatchObject({
-    status: 401,
-    code: 'wrong-code',
+  return {
+    facts,
+    written,
+    removed,
+    asked,
+    publish: (entry: What) => publishTo(list, entry),
+    redeem: () => redeemCode(request, { code, verifier }),
+  };
+}
+
+type What = Pick<Entry, 'action' | 'kind' | 'name'>;
+
+function publishTo(list: ReturnType<typeof createRevocationList>, { action, kind, name }: What) {
+  const times = { at: 0, until: 60_000, keptUntil: 60_000 };
+  list.merge([{ action, kind, name, id: 'a', revision: 2, by: 'root', ...times }]);
+}
+
+const refused = { status: 401, code: 'wrong-code' };
+
+test('a confirmed login makes a session of the user as the directory sees them now', async () => {
+  const directory = (): Decision => ({
+    kind: 'authenticated',
+    user: { username: 'corp:jane', groups: [] },
   });
-  expect(facts).toMatchObject({ action: 'redeem', reason: 'second-factor', username: 'corp:jane' });
+  const login = await confirmedLogin({ directory });
+  await login.redeem();
+  expect(login.asked).toEqual([{ username: 'jane', uid: '7', since: 1, provider: undefined }]);
+  expect(login.written).toHaveLength(1);
+  expect(login.facts.session).not.toHaveProperty('tokenDigest');
+});
+
+const ends: readonly (What & { readonly reason: string })[] = [
+  { action: 'block', kind: 'user', name: 'corp:jane', reason: 'blocked' },
+  { action: 'block', kind: 'group', name: 'corp:dev', reason: 'blocked' },
+  { action: 'block', kind: 'token', name: digestToken('jane:hunter2'), reason: 'blocked' },
+  { action: 'revoke', kind: 'user', name: 'corp:jane', reason: 'revoked' },
+  { action: 'revoke', kind: 'all', name: '', reason: 'revoked' },
+];
+
+describe.each(ends)('a $action of $kind', ({ reason, ...entry }) => {
+  test('between the confirmation and the redemption leaves no session', async () => {
+    const login = await confirmedLogin();
+    login.publish(entry);
+    await expect(login.redeem()).rejects.toMatchObject(refused);
+    expect([login.facts.reason, login.written]).toEqual([reason, []]);
+  });
+
+  test('while the directory answers leaves no session', async () => {
+    const login = await confirmedLogin({
+      directory() {
+        login.publish(entry);
+        return jane;
+      },
+    });
+    await expect(login.redeem()).rejects.toMatchObject(refused);
+    expect([login.facts.reason, login.written]).toEqual([reason, []]);
+  });
+
+  test('while the session is written removes it', async () => {
+    const login = await confirmedLogin({ onWrite: () => login.publish(entry) });
+    await expect(login.redeem()).rejects.toMatchObject(refused);
+    expect([login.facts.reason, login.removed]).toEqual([reason, ['0'.repeat(64)]]);
+  });
+});
+
+test.each<Setup & { readonly what: string; readonly reason: string }>([
+  {
+    what: 'whose account was disabled',
+    directory: () => ({ kind: 'rejected', reason: 'disabled', subject: 'jane' }),
+    reason: 'disabled',
+  },
+  {
+    what: 'whose name belongs to another user now',
+    directory: () => ({ kind: 'authenticated', user: { username: 'corp:max' } }),
+    reason: 'unknown-user',
+  },
+  {
+    what: 'who is gone from the directory',
+    directory: () => ({ kind: 'no-opinion' }),
+    reason: 'unknown-user',
+  },
+  {
+    what: 'whose authenticator or provider was removed',
+    directory: undefined,
+    reason: 'unknown-user',
+  },
+  {
+    what: 'whose second factor a reload has made required',
+    requiredGroups: ['corp:dev'],
+    reason: 'second-factor',
+  },
+  {
+    what: 'whose new group must have a second factor',
+    directory: () => ({
+      kind: 'authenticated',
+      user: { username: 'corp:jane', groups: ['corp:admins'] },
+    }),
+    requiredGroups: ['corp:admins'],
+    reason: 'second-factor',
+  },
+])('a confirmed login $what gets no session', async ({ what: _, reason, ...setup }) => {
+  const { redeem, facts, written } = await confirmedLogin(setup);
+  await expect(redeem()).rejects.toMatchObject(refused);
+  expect(facts).toMatchObject({ action: 'redeem', reason, username: 'corp:jane' });
+  expect(written).toEqual([]);
+});
+
+test('a confirmed login gets no session while its directory can not be asked', async () => {
+  const directory = () => {
+    throw new AuthenticatorError('unavailable', 'down');
+  };
+  const { redeem, written } = await confirmedLogin({ directory });
+  await expect(redeem()).rejects.toMatchObject({ status: 503 });
+  expect(written).toEqual([]);
 });

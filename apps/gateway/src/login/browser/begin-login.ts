@@ -1,23 +1,14 @@
 import type { Decision, RejectionReason } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
 import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
-import {
-  createUnavailableError,
-  type LoginError,
-  uncheckedLogin,
-  wrongCode,
-} from '../login-error.ts';
+import { createSession } from '../create-session.ts';
+import { requireKnownBlocks } from '../ended-login.ts';
+import { type LoginError, uncheckedLogin, wrongCode } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { answerSession, type LoginRequest } from '../login-request.ts';
-import {
-  chooseCluster,
-  createSession,
-  findProvider,
-  type LoginService,
-  type Proof,
-  parseBrowserBody,
-  parseCodeBody,
-} from '../login-service.ts';
+import type { LoginService } from '../login-service.ts';
+import type { Proof } from '../proof.ts';
+import { chooseCluster, parseBrowserBody, parseCodeBody } from '../request-bodies.ts';
 import { randomText } from '../secret-text.ts';
 import { fromPending, requireBrowserLogins } from './browser-logins.ts';
 
@@ -42,7 +33,7 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   const { pending } = requireBrowserLogins(service);
   const { code, verifier } = parseCodeBody(body);
   // Who was blocked since they logged in is not known. The code is not used up.
-  if (service.blocks.isUnknown) throw createUnavailableError('the revocation list');
+  requireKnownBlocks(service);
   const login = await fromPending(service, () => pending.take(code));
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;
@@ -77,26 +68,24 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
 }
 
 /**
- * Asks about a user of a provider again: since they logged in, their account in a directory may have been blocked or disabled. The
- * answer is as old as `refresh` of the directory allows.
+ * Asks about the user again, as a review of their session would: since they logged in, their account may have been disabled, or
+ * their authenticator or provider removed from `login`. The answer about a provider's user is as old as `refresh` of the directory
+ * allows.
  *
- * @throws LoginError if the directory can't be asked
+ * @throws LoginError if the backend can't be asked
  */
 async function currentUser(
-  { browser, logger }: LoginService,
-  proof: Proof,
+  { findSessionUsers, logger }: LoginService,
+  { authenticator, given: { username, uid }, since, provider }: Proof,
   signal: AbortSignal,
 ): Promise<Decision> {
-  const { given: backendUser, named, since, provider } = proof;
-  if (provider === undefined) return { kind: 'authenticated', user: named };
-  const loginProvider = findProvider(browser?.providers.values() ?? [], proof);
-  if (loginProvider === undefined) return { kind: 'rejected', reason: 'unknown-user' };
-  const session = { username: backendUser.username, uid: backendUser.uid, since, provider };
+  const users = findSessionUsers({ authenticator, provider });
+  if (users === undefined) return { kind: 'rejected', reason: 'unknown-user' };
   try {
-    return await loginProvider.users(session, { audiences: [], signal });
+    return await users({ username, uid, since, provider }, { audiences: [], signal });
   } catch (error) {
-    const fields = { provider: provider.name, reason: asError(error).message };
-    logger.warn(fields, 'user of a provider could not be checked');
+    const fields = { authenticator, provider: provider?.name, reason: asError(error).message };
+    logger.warn(fields, 'user of a login could not be checked');
     throw uncheckedLogin(false);
   }
 }

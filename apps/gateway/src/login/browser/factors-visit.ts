@@ -41,8 +41,8 @@ export async function readVisit(
   const { service, facts } = page;
   const login = await loginWithNext(page, state, 'manage');
   if (state === undefined || login === undefined) return undefined;
-  const { proof, revision, next } = login;
-  requireUnrevoked(page, { user: proof.named, revision });
+  const { proof, next } = login;
+  requireUnrevoked(page, login);
   const { store } = requireFactors(service).secondFactor;
   const record = await fromFactors(service, () => store.read(factorUser(proof)));
   const { grant } = next;

@@ -1,6 +1,7 @@
 import { createFormReader } from '../../http/read-body.ts';
 import { createAddressShares } from '../address-shares.ts';
 import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
+import { countIncomplete, countLogin } from '../count-logins.ts';
 import { arrivingBodies, maxBodyBytes } from '../limits.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
@@ -11,19 +12,15 @@ import {
   type LoginRequest,
   withinLimits,
 } from '../login-request.ts';
-import {
-  countIncomplete,
-  countLogin,
-  type Proof,
-  parseCredentials,
-  provePassword,
-} from '../login-service.ts';
 import { codePage } from '../pages/code-page.ts';
 import { confirmPage } from '../pages/confirm-page.ts';
 import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
 import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
+import type { Proof } from '../proof.ts';
+import { provePassword } from '../prove-password.ts';
+import { parseCredentials } from '../request-bodies.ts';
 import { fromPending } from './browser-logins.ts';
 import { addFactorPages } from './factor-routes.ts';
 import { findNext, type Next, sendToNext } from './next-page.ts';
@@ -130,7 +127,7 @@ function showLogin(
   const html = loginPage({
     ...describeForm(page, state),
     attempt: describeAttempt(page),
-    passwords: service.links.length > 0,
+    passwords: service.passwordLinks.length > 0,
     providers: [...browser.providers.values()].map(({ name, title }) => ({ name, title })),
     username,
     isVisit: page.attempt.manages !== undefined,

@@ -1,10 +1,11 @@
 import type { BrowserState } from '../attempts/attempt.ts';
+import { countLogin } from '../count-logins.ts';
 import type { FactorNeed } from '../factors/second-factor.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
-import { countLogin, type Proof } from '../login-service.ts';
 import { factorPage } from '../pages/factor-page.ts';
 import type { FactorProblem } from '../pages/texts.ts';
+import type { Proof } from '../proof.ts';
 import {
   factorUser,
   fromFactors,

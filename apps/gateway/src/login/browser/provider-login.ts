@@ -5,8 +5,9 @@ import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import { LoginError } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
-import type { LoginProvider, Proof } from '../login-service.ts';
+import type { LoginProvider } from '../login-service.ts';
 import type { LoginProblem } from '../pages/texts.ts';
+import { type Proof, toSessionUser } from '../proof.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import { requireBrowserLogins } from './browser-logins.ts';
 import { PageError } from './page-error.ts';
@@ -138,7 +139,7 @@ async function prove(
   };
   if (answer.kind === 'no-opinion') return refuse('unknown-user');
   if (answer.kind === 'rejected') return refuse(answer.reason, answer.subject);
-  const { given: backendUser, named, credential } = answer;
+  const { given: backendUser, named, credential, tokenDigest } = answer;
   const { groups, extra } = backendUser;
   if ((named.groups ?? []).length === 0) {
     const { authenticator } = provider;
@@ -152,6 +153,7 @@ async function prove(
     given: backendUser,
     named,
     login: backendUser.username,
+    tokenDigest,
     provider: {
       name: provider.name,
       issuer: provider.issuer,
@@ -174,15 +176,12 @@ async function prove(
 const maxSessionText = 63_000;
 
 /** Says why the session store can't store a session of this user, whatever cluster it is for. */
-function whyNotStorable(
-  texts: SessionTexts,
-  { named, given: backendUser, login: _, ...proof }: Proof,
-): string | undefined {
-  const { username: name } = named;
+function whyNotStorable(texts: SessionTexts, proof: Proof): string | undefined {
+  const user = toSessionUser(proof);
+  const { name } = user;
   if (name.includes('\uFFFD'))
     return 'the name contains U+FFFD, which stands for bytes that are not text: correct it at the provider';
-  const { username, uid } = backendUser;
-  const session = { ...proof, username, uid, name, until: proof.since, address: '' };
+  const session = { ...user, until: proof.since, address: '' };
   const { length } = JSON.stringify([name, texts.write('', session)]);
   return length > maxSessionText
     ? `the session would have ${length} characters, more than ${maxSessionText}: have the provider send fewer groups`

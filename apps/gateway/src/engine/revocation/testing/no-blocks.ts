@@ -1,11 +1,12 @@
-import type { Blocks, LoginRevocations } from '../list.ts';
+import type { Blocks, LoginBlocks, LoginRevocations } from '../list.ts';
 
 const none = () => undefined;
 
 /** A revocation list that was read, and is empty. */
-export const noBlocks: Blocks = {
+export const noBlocks: Blocks & LoginBlocks = {
   isUnknown: false,
   findByToken: none,
+  findByTokenDigest: none,
   findByUser: none,
   findByCredential: none,
 };

@@ -77,6 +77,7 @@ export function factorParts(
         isUnknown: false,
         findByUser: list.findByUser,
         findByCredential: list.findByCredential,
+        findByTokenDigest: list.findByTokenDigest,
       },
     },
     policy,

@@ -4,18 +4,14 @@ import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
 import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
+import { countIncomplete, countLogin } from './count-logins.ts';
 import { createFactorPolicy } from './factors/policy.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
 import { LoginError } from './login-error.ts';
 import type { LoginRequest } from './login-request.ts';
-import {
-  countIncomplete,
-  countLogin,
-  type LoginLink,
-  type LoginService,
-  parseLoginBody,
-} from './login-service.ts';
+import type { LoginLink, LoginService } from './login-service.ts';
 import { createRateLimit } from './rate-limit.ts';
+import { parseLoginBody } from './request-bodies.ts';
 import { logInAtTerminal } from './terminal-login.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
@@ -67,7 +63,7 @@ function createService(setup: ServiceOptions = {}) {
   const [revoked, deleted]: [string[], string[]] = [[], []];
   const service = {
     config: { ttl: 3_600_000, idle: 60_000, maxSessions: 2, clusters, ...config },
-    links: Object.entries(links).map(
+    passwordLinks: Object.entries(links).map(
       ([name, answer]): LoginLink => ({
         name,
         onError,

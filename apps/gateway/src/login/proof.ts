@@ -1,0 +1,31 @@
+import type { UserInfo } from '@sallyport/authenticator';
+import type { Session } from '../engine/sessions/session-text.ts';
+import type { BegunLogin } from './ended-login.ts';
+
+/** Who logged in, and how. */
+export type Proof = Readonly<
+  Pick<Session, 'authenticator' | 'since' | 'provider' | 'amr'> &
+    Record<'given' | 'named', UserInfo>
+> & {
+  /** The name that the person typed, or that the provider's authenticator gave. */
+  readonly login: string;
+  /** The digest of their ID token or login token, which is in no session. Undefined: a record of an older gateway. */
+  readonly tokenDigest?: string | undefined;
+};
+
+/** A proof, and the revision of the revocation list before it was given. */
+export interface ProvenLogin {
+  readonly proof: Proof;
+  readonly revision: number;
+}
+
+/** Describes a login by what can end it. */
+export function toBegunLogin({ proof, revision }: ProvenLogin): BegunLogin {
+  const { named: user, provider, tokenDigest } = proof;
+  return { revision, user, credential: provider?.credential, tokenDigest };
+}
+
+/** Leaves out what is no part of a session. */
+export function toSessionUser({ named, given, login: _, tokenDigest: __, ...proof }: Proof) {
+  return { ...proof, username: given.username, uid: given.uid, name: named.username };
+}

@@ -1,0 +1,85 @@
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type NoOpinion,
+  type Rejected,
+  type UserInfo,
+} from '@sallyport/authenticator';
+import { asError, withoutToken } from '../base/logging/error-fields.ts';
+import type { IdentityConfig } from '../config/types.ts';
+import type { LinkContext } from '../engine/chain/chain.ts';
+import { withCheckedDecision } from '../engine/chain/decision.ts';
+import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
+import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
+import { digestToken } from '../engine/revocation/list.ts';
+import { withBlocks } from '../engine/revocation/with-blocks.ts';
+import type { LoggedInUser } from '../login/login-service.ts';
+import type { SharedParts } from './assemble-link.ts';
+
+interface LoginLayersOptions
+  extends Pick<
+    SharedParts,
+    'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'provenance'
+  > {
+  readonly config: IdentityConfig & { readonly name: string };
+  /** The guard of its link: logins take the same slots, and the same circuit counts them. */
+  readonly guard: Authenticator;
+  readonly directory?: Directory | undefined;
+}
+
+/** Checks what someone logs in with. @throws AuthenticatorError when it could not be checked */
+type CheckLogin = (
+  token: string,
+  context: LinkContext,
+) => Promise<LoggedInUser | Rejected | NoOpinion>;
+
+/**
+ * Stacks the layers for a login, blocks(directory(policy(checkedDecision(guard)))): those of a link, without its cache and its
+ * audiences. The backend must see each login, and a login is for no cluster yet.
+ */
+export function assembleLoginLayers(options: LoginLayersOptions): CheckLogin {
+  const { config, guard, directory, prefixes, provenance, blocks, clocks, logger, policyLog } =
+    options;
+  const named = withIdentityPolicy(
+    withCheckedDecision(guard, clocks.wall),
+    config,
+    prefixes,
+    policyLog,
+    provenance?.keyPrefix,
+  );
+  const joined = directory ? withDirectory(named, directory, config.username.prefix) : named;
+  const layers = withBlocks(joined, config.name, blocks, logger);
+  return async (token, context) => {
+    const names: { backendUser?: UserInfo } = {};
+    const loginContext: LinkContext = {
+      ...context,
+      onNames(backendUser, _user, directoryName) {
+        if (directoryName === undefined) names.backendUser = backendUser;
+      },
+    };
+    const decision = await Promise.resolve()
+      .then(() => layers.authenticate(token, loginContext))
+      .catch((error: unknown) => withhold(error, token));
+    const { backendUser } = names;
+    if (decision.kind === 'no-opinion') return decision;
+    if (decision.kind === 'rejected')
+      return backendUser ? { ...decision, subject: backendUser.username } : decision;
+    if (backendUser === undefined) throw new Error('a user has passed no identity policy');
+    const { user: named, credential } = decision;
+    return {
+      kind: 'logged-in',
+      given: backendUser,
+      named,
+      ...(credential && { credential }),
+      tokenDigest: digestToken(token),
+    };
+  };
+}
+
+/** Removes a token from an error: a login token contains the password in another form, such as base64. */
+function withhold(error: unknown, token: string): never {
+  const { message } = asError(error);
+  throw message.includes(token)
+    ? new AuthenticatorError('failed', withoutToken(message, token))
+    : error;
+}
