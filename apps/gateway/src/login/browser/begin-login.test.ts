@@ -1,7 +1,7 @@
 import { AuthenticatorError, type Decision, type TokenRequest } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createRevocationList, digestToken, type Entry } from '../../engine/revocation/list.ts';
-import { createSessionTexts } from '../../engine/sessions/session-text.ts';
+import { createSessionTexts, type Session } from '../../engine/sessions/session-text.ts';
 import type { SessionUsers } from '../../engine/sessions/session-user.ts';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import { attemptLifetime, idLength } from '../attempts/attempt.ts';
@@ -22,15 +22,17 @@ interface Setup {
   /** What the directory says at the redemption. Undefined: her authenticator was removed from `login`. */
   readonly directory?: (() => Decision) | undefined;
   readonly requiredGroups?: readonly string[];
+  readonly provider?: NonNullable<Session['provider']>;
   /** Called while the session is written. */
   readonly onWrite?: () => void;
 }
 
-/** Confirms a login of jane with a password, whose client has not fetched the session yet. */
+/** Confirms a login of jane, with a password if there is no provider, whose client has not fetched the session yet. */
 async function confirmedLogin(setup: Setup = {}) {
   const {
     directory,
     requiredGroups = [],
+    provider,
     onWrite = () => undefined,
   } = {
     directory: () => jane,
@@ -52,6 +54,7 @@ async function confirmedLogin(setup: Setup = {}) {
     given: { username: 'jane', uid: '7' },
     named: { username: 'corp:jane', groups: ['corp:dev'] },
     tokenDigest: digestToken('jane:hunter2'),
+    ...(provider && { provider }),
   };
   const browser = secretDigest('of this browser');
   await pending.put(attempt, { browser, attempt: { challenge }, revision: 1, proof });
@@ -200,11 +203,21 @@ test.each<Setup & { readonly what: string; readonly reason: string }>([
   expect(written).toEqual([]);
 });
 
-test('a confirmed login gets no session while its directory can not be asked', async () => {
+describe('while the directory can not be asked', () => {
   const directory = () => {
     throw new AuthenticatorError('unavailable', 'down');
   };
-  const { redeem, written } = await confirmedLogin({ directory });
-  await expect(redeem()).rejects.toMatchObject({ status: 503 });
-  expect(written).toEqual([]);
+
+  test('a login with a password goes on: each review asks the directory again', async () => {
+    const { redeem, written } = await confirmedLogin({ directory });
+    await redeem();
+    expect(written).toHaveLength(1);
+  });
+
+  test('a login at a provider gets no session', async () => {
+    const provider = { name: 'okta', issuer: 'https://idp.example.com', clientId: 'sallyport' };
+    const { redeem, written } = await confirmedLogin({ directory, provider });
+    await expect(redeem()).rejects.toMatchObject({ status: 503 });
+    expect(written).toEqual([]);
+  });
 });

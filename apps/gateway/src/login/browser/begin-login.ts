@@ -70,13 +70,13 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
 /**
  * Asks about the user again, as a review of their session would: since they logged in, their account may have been disabled, or
  * their authenticator or provider removed from `login`. The answer about a provider's user is as old as `refresh` of the directory
- * allows.
+ * allows. A directory that has checked the password and can't be asked now ends no login: each review asks it again.
  *
- * @throws LoginError if the backend can't be asked
+ * @throws LoginError if the directory of a provider's user can't be asked
  */
 async function currentUser(
   { findSessionUsers, logger }: LoginService,
-  { authenticator, given: { username, uid }, since, provider }: Proof,
+  { authenticator, given: { username, uid }, named, since, provider }: Proof,
   signal: AbortSignal,
 ): Promise<Decision> {
   const users = findSessionUsers({ authenticator, provider });
@@ -84,8 +84,9 @@ async function currentUser(
   try {
     return await users({ username, uid, since, provider }, { audiences: [], signal });
   } catch (error) {
-    const fields = { authenticator, provider: provider?.name, reason: asError(error).message };
-    logger.warn(fields, 'user of a login could not be checked');
+    if (provider === undefined) return { kind: 'authenticated', user: named };
+    const fields = { provider: provider.name, reason: asError(error).message };
+    logger.warn(fields, 'user of a provider could not be checked');
     throw uncheckedLogin(false);
   }
 }
