@@ -149,8 +149,7 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
     now: () => performance.now(),
     shared: () => shared,
   });
-  // `written` resolves when the results of the attempts are written.
-  return { attempts, written: () => Promise.all(writes) };
+  return { attempts, waitForWrites: () => Promise.all(writes) };
 }
 
 /** Works with all authenticators, or with none. @throws ConfigError when one can't be made */

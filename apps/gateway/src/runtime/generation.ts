@@ -54,7 +54,7 @@ export interface GenerationDependencies
   readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & {
     readonly redisPool: RedisPool;
     /** Makes the shared cache of a connection. Default: `createRedisTier`. */
-    readonly tierOf?: typeof createRedisTier;
+    readonly createTier?: typeof createRedisTier;
   };
   readonly blocks: Blocks & LoginBlocks;
   /** The sessions that are known to have ended. Default: none. */
@@ -239,7 +239,7 @@ function sharedParts(
     apiAudiences: () => config.server.apiAudiences,
     cache: caching && {
       ...caching,
-      redis: redis && (caching.tierOf ?? createRedisTier)(redis, clocks),
+      redis: redis && (caching.createTier ?? createRedisTier)(redis, clocks),
     },
     provenance: provenance && { ...provenance, fingerprint: createTokenFingerprint(sealingKey) },
   };

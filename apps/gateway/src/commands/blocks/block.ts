@@ -17,7 +17,7 @@ import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '..
 import { commandLine } from '../printed-commands.ts';
 import { momentText, roundedDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
-import { type EntryOptions, nameSubject, prepare } from '../users/subject.ts';
+import { type EntryOptions, nameSubject, planEntry } from '../users/subject.ts';
 import { unreadableRemark } from './remarks.ts';
 import {
   entryJson,
@@ -49,7 +49,7 @@ export async function block(
   context: CommandContext,
   options: EntryOptions & { readonly for: number },
 ): Promise<ExitCode> {
-  const { config, draft } = await prepare(context, options, 'block', blockable);
+  const { config, draft } = await planEntry(context, options, 'block', blockable);
   const checked =
     draft.kind === 'user' ? await checkName(context, config, draft.name, options.wait) : undefined;
   const { for: length, reason } = options;
@@ -102,7 +102,7 @@ function blockText(
 }
 
 export async function unblock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
-  const { config, draft } = await prepare(context, options, 'unblock', [...blockable, 'digest']);
+  const { config, draft } = await planEntry(context, options, 'unblock', [...blockable, 'digest']);
   try {
     const publication = await publishWithInterrupt(context, config, options, (listing) => {
       const { name, until } = findEndable(context, listing, draft, options.config);

@@ -12,7 +12,7 @@ import { commandLine } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
-import { type EntryOptions, prepare } from '../users/subject.ts';
+import { type EntryOptions, planEntry } from '../users/subject.ts';
 import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 
 export async function lockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
@@ -88,7 +88,7 @@ export function forgotLine(name: string, lock: NamedLockout): string {
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
  */
 export async function unlock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
-  const { config, draft } = await prepare(context, options, 'unlock', ['user']);
+  const { config, draft } = await planEntry(context, options, 'unlock', ['user']);
   const cleared = await withCacheRedis(context, config, (redis) =>
     clearLockouts(redis, config, draft.name),
   );

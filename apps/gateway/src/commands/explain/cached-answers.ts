@@ -15,7 +15,7 @@ const memoryEntries = 16;
  * Makes the caching of a chain that uses the answers which the gateways share where a backend can't be asked, as a gateway would. Each
  * backend is asked first, and nothing is written.
  *
- * @param audiences those that were asked for; undefined: they are not known, so those of the API servers in the config are tried
+ * @param audiences the audiences that were asked for; undefined: they are not known, so the audiences of the API servers in the config are tried
  * @param onUnread called when an answer could not be looked for
  */
 export function readOnlyCaching(
@@ -25,33 +25,36 @@ export function readOnlyCaching(
   audiences: readonly string[] | undefined,
   onUnread: () => void,
 ): Caching {
-  const ofClusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
-  const single = [...new Set([...server.apiAudiences, ...ofClusters])].map((one) => [one]);
-  const others = audiences === undefined ? [server.apiAudiences, ...single] : [];
+  const clusterAudiences = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
+  const audienceAlone = [...new Set([...server.apiAudiences, ...clusterAudiences])].map(
+    (audience) => [audience],
+  );
+  const audienceLists = audiences === undefined ? [server.apiAudiences, ...audienceAlone] : [];
   return {
     memory: createMemoryTier(memoryEntries),
     revocations: { ...blocks, isCutOff: false },
     metrics: { lookup: () => undefined, coalesced: () => undefined },
     asksAlways: true,
     redisPool: { acquire: async () => ({ redis, files: [], release: async () => undefined }) },
-    tierOf: (shared, clocks) => readOnlyTier(createRedisTier(shared, clocks), others, onUnread),
+    createTier: (shared, clocks) =>
+      readOnlyTier(createRedisTier(shared, clocks), audienceLists, onUnread),
   };
 }
 
 function readOnlyTier(
   tier: RedisTier,
-  others: readonly (readonly string[])[],
+  audienceLists: readonly (readonly string[])[],
   onUnread: () => void,
 ): RedisTier {
   return {
     async get(question) {
-      let found = await tier.get(question);
-      for (const audiences of others) {
-        if (found.result !== 'miss') break;
-        found = await tier.get({ ...question, audiences });
+      let lookup = await tier.get(question);
+      for (const audiences of audienceLists) {
+        if (lookup.result !== 'miss') break;
+        lookup = await tier.get({ ...question, audiences });
       }
-      if (found.result === 'error') onUnread();
-      return found;
+      if (lookup.result === 'error') onUnread();
+      return lookup;
     },
     set: () => undefined,
     delete: () => undefined,
@@ -63,19 +66,21 @@ function readOnlyTier(
  * caches none.
  */
 export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
-  const one = authenticators.find((each) => each.name === name);
-  if (one === undefined) return 0;
+  const authenticator = authenticators.find((a) => a.name === name);
+  if (authenticator === undefined) return 0;
   if (login === undefined || name !== login.sessions)
-    return one.cache === 'off' ? 0 : lifetimeOf(one.cache);
+    return authenticator.cache === 'off' ? 0 : addTtls(authenticator.cache);
   // The user of a session is looked up at the authenticator that logged them in. Users of providers are not: see below.
-  const users = authenticators.filter((each) => login.authenticators.includes(each.name));
+  const loginAuthenticators = authenticators.filter((a) => login.authenticators.includes(a.name));
   return Math.max(
     0,
-    ...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl),
+    ...loginAuthenticators.map(
+      (a) => login.revalidate + (a.cache === 'off' ? cache : a.cache).staleTtl,
+    ),
   );
 }
 
-/** Returns the authenticator whose directory was asked: of the users of sessions, the one that checks the ID tokens of a provider. */
+/** Returns the authenticator whose directory was asked. For the user of a session, it is the authenticator that checks the ID tokens of a provider. */
 export function ownerOfDirectory(
   { authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>,
   name: string,
@@ -84,18 +89,20 @@ export function ownerOfDirectory(
   if (name !== login?.sessions) return name;
   const checking = Object.values(login.providers).map(({ authenticator }) => authenticator);
   const owner = authenticators.find(
-    (each) => checking.includes(each.name) && each.directory?.authenticator === directory,
+    (a) => checking.includes(a.name) && a.directory?.authenticator === directory,
   );
   return owner?.name ?? name;
 }
 
 /** Does the same with an answer of the directory of an authenticator. */
 export function maxUseOfDirectory({ authenticators, cache }: GatewayConfig, name: string): number {
-  const directory = authenticators.find((each) => each.name === name)?.directory;
-  const its = authenticators.find((each) => each.name === directory?.authenticator);
-  return directory && its ? lifetimeOf(directoryCache(its, directory.refresh, cache)) : 0;
+  const directory = authenticators.find((a) => a.name === name)?.directory;
+  const directoryAuthenticator = authenticators.find((a) => a.name === directory?.authenticator);
+  return directory && directoryAuthenticator
+    ? addTtls(directoryCache(directoryAuthenticator, directory.refresh, cache))
+    : 0;
 }
 
-function lifetimeOf({ authenticatedTtl, staleTtl }: CacheLifetimes): number {
+function addTtls({ authenticatedTtl, staleTtl }: CacheLifetimes): number {
   return authenticatedTtl + staleTtl;
 }

@@ -16,9 +16,10 @@ import { momentText } from '../times.ts';
 import { type LookUpRow, shownAnswer, unavailable } from '../users/look-up-row.ts';
 import { lookUpUser } from '../users/look-up-user.ts';
 import { lockoutJson } from '../users/named-lockouts.ts';
+import { readUserFacts, type TrailLine, type UserFacts } from '../users/user-facts.ts';
 import { canHaveName, findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
-import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
-import { cachedJson, cachedLines, readCached } from './cached-of-user.ts';
+import { cachedJson, cachedLines, readCachedAnswers } from './cached-of-user.ts';
+import { createTrace, type ExplainTrace, printTrace } from './explain-trace.ts';
 import {
   type FactorsOfUser,
   factorLines,
@@ -26,7 +27,6 @@ import {
   lackingLines,
   readFactors,
 } from './factors-of-user.ts';
-import { createObserver, type Observed, printObserved } from './observed.ts';
 
 type UserOptions = ReadOptions & { readonly exact?: boolean };
 
@@ -37,69 +37,69 @@ type UserOptions = ReadOptions & { readonly exact?: boolean };
 export async function explainUser(
   context: CommandContext,
   config: GatewayConfig,
-  given: string,
+  typedName: string,
   options: UserOptions,
   redis?: ProbedRedis,
 ): Promise<ExitCode> {
   const {
-    name: typed,
+    name: foundName,
     isExact,
     doubt,
-  } = await findUser(context, config, given, { isExact: options.exact, redis });
-  const { name, looked, observed } = await lookUpByAnyName(context, config, typed);
-  remarkFound(context, given, name, doubt);
-  const groups = observed.seen.groups.flatMap(({ final }) => final);
-  const accounts = observed.seen.groups.flatMap(({ directory, username }) =>
+  } = await findUser(context, config, typedName, { isExact: options.exact, redis });
+  const { name, lookUps, trace } = await lookUpByAnyName(context, config, foundName);
+  remarkFound(context, typedName, name, doubt);
+  const groups = trace.report.groups.flatMap(({ final }) => final);
+  const accounts = trace.report.groups.flatMap(({ directory, username }) =>
     directory === undefined ? [] : [username],
   );
-  const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
-  const { parts, sealedElsewhere, revocations } = await readUserParts(
+  const digests = lookUps.flatMap(({ issued }) => issued?.digests ?? []);
+  const { facts, sealedElsewhere, revocations } = await readUserFacts(
     context,
     config,
     { name, groups, digests, accounts },
     redis,
   );
-  const rows = [...looked, ...sessionRow(config, name, parts)];
-  const known = config.authenticators.flatMap((one) =>
-    rows.filter(({ authenticator }) => authenticator === one.name),
+  const rows = [...lookUps, ...sessionRow(config, name, facts)];
+  const orderedRows = config.authenticators.flatMap((a) =>
+    rows.filter(({ authenticator }) => authenticator === a.name),
   );
-  const cached = await readCached(
+  const cachedAnswers = await readCachedAnswers(
     context,
     config,
     name,
-    looked,
-    { revocations, sessions: parts.sessions },
+    lookUps,
+    { revocations, sessions: facts.sessions },
     redis,
   );
   const factors = await readFactors(context, config, name);
   if (options.output === 'json') {
-    const authenticators = known.map(rowJson);
+    const authenticators = orderedRows.map(rowJson);
     printJson(context, {
       user: name,
       authenticators,
-      ...observed.seen,
-      cached: cached.map(cachedJson),
-      ...partsJson(context, config, parts, factors),
+      ...trace.report,
+      cached: cachedAnswers.map(cachedJson),
+      ...userFactsJson(context, config, facts, factors),
       sealedElsewhere,
     });
   } else {
-    print(context, config, known, observed);
+    print(context, config, orderedRows, trace);
     const lines = [
-      ...accountLines(known),
-      ...loginLines(known),
+      ...accountLines(orderedRows),
+      ...loginLines(orderedRows),
       ...factorLines(context, name, factors, { ...options, exact: isExact }),
-      ...cachedLines(name, cached, looked),
-      ...partLines(context, config, name, parts, { ...options, exact: isExact }),
-      ...('value' in parts.sessions ? lackingLines(factors, parts.sessions.value ?? []) : []),
+      ...cachedLines(name, cachedAnswers, lookUps),
+      ...userFactLines(context, config, name, facts, { ...options, exact: isExact }),
+      ...('value' in facts.sessions ? lackingLines(factors, facts.sessions.value ?? []) : []),
       ...sealedLines(context, sealedElsewhere, options),
     ];
     context.stdout.write(
-      `\n${[...lines, ...tokenLines(context, config, name, known, options)].map(printable).join('\n')}\n`,
+      `\n${[...lines, ...tokenLines(context, config, name, orderedRows, options)].map(printable).join('\n')}\n`,
     );
-    printTrail(context, parts);
+    printTrail(context, facts);
   }
-  if (known.some(({ answer }) => answer === unavailable)) return exitCodes.failure;
-  const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
+  if (orderedRows.some(({ answer }) => answer === unavailable)) return exitCodes.failure;
+  const isKnown = orderedRows.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
   return isKnown ? exitCodes.success : exitCodes.negative;
 }
 
@@ -108,35 +108,39 @@ export async function explainUser(
  * name: blocks, lockouts and sessions have the name in Kubernetes.
  */
 async function lookUpByAnyName(context: CommandContext, config: GatewayConfig, typed: string) {
-  const observed = createObserver(config);
-  const looked = await lookUpAll(context, config, typed, observed);
+  const trace = createTrace(config);
+  const lookUps = await lookUpAll(context, config, typed, trace);
   const names = new Set(
-    looked.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])),
+    lookUps.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])),
   );
-  const [other, ...more] = names;
-  if (other === undefined || names.has(typed)) return { name: typed, looked, observed };
-  if (more.length > 0) {
+  const [username, ...furtherNames] = names;
+  if (username === undefined || names.has(typed)) return { name: typed, lookUps, trace };
+  if (furtherNames.length > 0) {
     throw new UsageError(
       `${printable(typed)} matches several users`,
       `write one of: ${[...names].map(printable).join(', ')}`,
     );
   }
-  const again = createObserver(config);
-  return { name: other, looked: await lookUpAll(context, config, other, again), observed: again };
+  const secondTrace = createTrace(config);
+  return {
+    name: username,
+    lookUps: await lookUpAll(context, config, username, secondTrace),
+    trace: secondTrace,
+  };
 }
 
 async function lookUpAll(
   context: CommandContext,
   config: GatewayConfig,
   name: string,
-  observed: Observed,
+  trace: ExplainTrace,
 ): Promise<readonly LookUpRow[]> {
-  const theirs = namingAuthenticators(config).filter((one) => canHaveName(one, name));
+  const candidates = namingAuthenticators(config).filter((a) => canHaveName(a, name));
   const logger = await context.createLogger('error');
-  const lookUp = (one: CreatedAuthenticator) =>
-    lookUpUser(context, config, one, name.slice(one.config.username.prefix.length), observed);
+  const lookUp = (created: CreatedAuthenticator) =>
+    lookUpUser(context, config, created, name.slice(created.config.username.prefix.length), trace);
   return askEach(
-    { ...config, authenticators: theirs },
+    { ...config, authenticators: candidates },
     logger,
     lookUp,
     ({ name: authenticator }, reason) => {
@@ -151,7 +155,7 @@ async function lookUpAll(
 function sessionRow(
   { login }: GatewayConfig,
   name: string,
-  { sessions }: UserParts,
+  { sessions }: UserFacts,
 ): readonly LookUpRow[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
@@ -189,19 +193,19 @@ function rowJson({
   };
 }
 
-/** A part that can't be read is null, and has its reason in `unread`. */
-function partsJson(
+/** A fact that can't be read is null, and has its reason in `unread`. */
+function userFactsJson(
   context: CommandContext,
   { login }: GatewayConfig,
-  parts: UserParts,
+  facts: UserFacts,
   factors: FactorsOfUser,
 ): object {
-  const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
+  const { blocks, blockedTokens, lockouts, sessions, audit } = facts;
   const list = 'value' in sessions ? sessions.value : undefined;
   const [newest] = list ?? [];
-  const read = { ...parts, ...(factors && { secondFactors: factors }) };
-  const problems = Object.entries(read).flatMap(([part, one]) =>
-    'problem' in one ? [[part, one.problem]] : [],
+  const readings = { ...facts, ...(factors && { secondFactors: factors }) };
+  const problems = Object.entries(readings).flatMap(([factName, reading]) =>
+    'problem' in reading ? [[factName, reading.problem]] : [],
   );
   return {
     blocked: 'value' in blocks && blocks.value[0] !== undefined ? entryJson(blocks.value[0]) : null,
@@ -220,18 +224,18 @@ function partsJson(
 function print(
   context: CommandContext,
   config: GatewayConfig,
-  looked: readonly LookUpRow[],
-  observed: Observed,
+  lookUps: readonly LookUpRow[],
+  trace: ExplainTrace,
 ): void {
-  const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
+  const rows = lookUps.map(({ authenticator, answer, reason, tokens }) => {
     return [authenticator, shownAnswer(answer), tokens === null ? '' : String(tokens), reason];
   });
   printTable(context, ['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
-  printObserved(context, config, observed);
+  printTrace(context, config, trace);
 }
 
-function accountLines(looked: readonly LookUpRow[]): readonly string[] {
-  return looked.flatMap(({ authenticator, directory, account }) => {
+function accountLines(lookUps: readonly LookUpRow[]): readonly string[] {
+  return lookUps.flatMap(({ authenticator, directory, account }) => {
     if (account === null) return [];
     const where =
       directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
@@ -242,8 +246,8 @@ function accountLines(looked: readonly LookUpRow[]): readonly string[] {
 }
 
 /** Names each authenticator that knows the user, and that the login server does not ask. */
-function loginLines(looked: readonly LookUpRow[]): readonly string[] {
-  const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
+function loginLines(lookUps: readonly LookUpRow[]): readonly string[] {
+  const names = lookUps.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
     return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
   });
   return names.map(
@@ -253,11 +257,11 @@ function loginLines(looked: readonly LookUpRow[]): readonly string[] {
 }
 
 /** Describes blocks, lockouts and sessions, with the commands that change them. */
-function partLines(
+function userFactLines(
   context: CommandContext,
   { login }: GatewayConfig,
   name: string,
-  { blocks, blockedTokens, lockouts, sessions }: UserParts,
+  { blocks, blockedTokens, lockouts, sessions }: UserFacts,
   options: UserOptions,
 ): readonly string[] {
   const lines: string[] = [];
@@ -267,10 +271,10 @@ function partLines(
     lines.push(
       ...(blocks.value.length === 0
         ? ['not blocked']
-        : blocks.value.map((one) => blockLine(context, one, options))),
+        : blocks.value.map((block) => blockLine(context, block, options))),
     );
   if ('value' in blockedTokens)
-    lines.push(...blockedTokens.value.map((one) => blockLine(context, one, options)));
+    lines.push(...blockedTokens.value.map((block) => blockLine(context, block, options)));
   if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
   else
     lines.push(
@@ -284,13 +288,13 @@ function partLines(
   return lines;
 }
 
-/** Makes lines about parts that can't be read. One Redis that is down may keep several from being read: its error is printed once. */
+/** Makes lines about facts that can't be read. One Redis that is down may keep several from being read: its error is printed once. */
 function createProblemLines() {
-  const said = new Set<string>();
-  return (part: string, why: string): string => {
-    const reason = said.has(why) ? 'for the same reason' : `since ${why}`;
-    said.add(why);
-    return `${part}: not known, ${reason}`;
+  const printedProblems = new Set<string>();
+  return (subject: string, problem: string): string => {
+    const reason = printedProblems.has(problem) ? 'for the same reason' : `since ${problem}`;
+    printedProblems.add(problem);
+    return `${subject}: not known, ${reason}`;
   };
 }
 
@@ -299,15 +303,15 @@ function blockLine(
   entry: Entry,
   { config, exact = false }: UserOptions,
 ): string {
-  const { kind, name, until, by, reason } = entry;
+  const { kind, name, until, by: author, reason } = entry;
   const isToken = kind === 'token';
   const shown = isToken ? shortDigest(name) : name;
-  const words = unblockWords(entry, exact && !isToken);
-  const why = reason === undefined ? by : `${by}: ${reason}`;
-  const what = isToken
+  const command = unblockWords(entry, exact && !isToken);
+  const authorAndReason = reason === undefined ? author : `${author}: ${reason}`;
+  const subject = isToken
     ? `1 of the user's tokens is blocked: ${shown},`
     : `blocked as ${kind} ${shown}`;
-  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(context, words, config)}`;
+  return `${subject} until ${momentText(until)}, by ${authorAndReason}. To end that now: ${commandLine(context, command, config)}`;
 }
 
 function sessionLine(
@@ -329,8 +333,8 @@ function sessionLine(
     ...(cluster === undefined ? [] : [`for cluster ${cluster}`]),
     ...(lastUsedAt ? [`last used ${momentText(lastUsedAt.getTime())}`] : []),
   ].join(', ');
-  const only = ['--authenticator', authenticator, ...(exact ? ['--exact'] : [])];
-  const revoke = commandLine(context, ['revoke', '--user', name, ...only], config);
+  const revokeOptions = ['--authenticator', authenticator, ...(exact ? ['--exact'] : [])];
+  const revoke = commandLine(context, ['revoke', '--user', name, ...revokeOptions], config);
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions, the newest`;
   return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
 }
@@ -342,10 +346,11 @@ function sealedLines(
   { config }: UserOptions,
 ): readonly string[] {
   if (count === 0) return [];
-  const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
+  const [subject, pronoun] =
+    count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
   const check = commandLine(context, ['check'], config);
   return [
-    `${what} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${them}. ` +
+    `${subject} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${pronoun}. ` +
       `To find the gateway with other keys: ${check}`,
   ];
 }
@@ -354,18 +359,23 @@ function tokenLines(
   context: CommandContext,
   config: GatewayConfig,
   name: string,
-  looked: readonly LookUpRow[],
+  lookUps: readonly LookUpRow[],
   options: UserOptions,
 ): readonly string[] {
-  return looked.flatMap(({ authenticator, tokens, issued }) => {
-    const one = config.authenticators.find((each) => each.name === authenticator);
-    if (tokens === null || issued === undefined || one === undefined || !issuesTokens(one))
+  return lookUps.flatMap(({ authenticator, tokens, issued }) => {
+    const issuingAuthenticator = config.authenticators.find((a) => a.name === authenticator);
+    if (
+      tokens === null ||
+      issued === undefined ||
+      issuingAuthenticator === undefined ||
+      !issuesTokens(issuingAuthenticator)
+    )
       return [];
     const ended = (['revoked', 'expired'] as const).flatMap((state) =>
       issued[state] > 0 ? `${issued[state]} ${state}` : [],
     );
     if (tokens === 0 && ended.length === 0) return [];
-    const list = setUpIssuer(context, config, one, options.config).toPaste(
+    const list = setUpIssuer(context, config, issuingAuthenticator, options.config).toPaste(
       'token',
       'list',
       '--user',
@@ -376,7 +386,7 @@ function tokenLines(
   });
 }
 
-function printTrail(context: CommandContext, { audit }: UserParts): void {
+function printTrail(context: CommandContext, { audit }: UserFacts): void {
   if ('problem' in audit) {
     context.stdout.write(`audit trail: not read, since ${printable(audit.problem)}\n`);
     return;
@@ -407,6 +417,7 @@ function trailRow(line: TrailLine): readonly string[] {
     address,
     caller,
   } = line;
-  const by = line.by ?? [device, address, caller].filter((one) => one !== undefined).join(', ');
-  return [time, event, outcome, reason, authenticator, by];
+  const author =
+    line.by ?? [device, address, caller].filter((text) => text !== undefined).join(', ');
+  return [time, event, outcome, reason, authenticator, author];
 }

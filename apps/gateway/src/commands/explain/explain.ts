@@ -22,6 +22,7 @@ import { shownAnswer, unavailable } from '../users/look-up-row.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
 import { maxUse, maxUseOfDirectory, ownerOfDirectory, readOnlyCaching } from './cached-answers.ts';
+import { createTrace, type ExplainTrace, printTrace } from './explain-trace.ts';
 import { explainUser } from './explain-user.ts';
 import {
   acceptedSession,
@@ -29,7 +30,6 @@ import {
   sessionJson,
   sessionLines,
 } from './explained-session.ts';
-import { createObserver, type Observed, printObserved } from './observed.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
 type ExplainOptions = ReadOptions &
@@ -55,7 +55,7 @@ async function explainToken(
   redis?: ProbedRedis,
 ) {
   const { blocks, isRead } = await readBlocks(context, config, redis);
-  const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
+  const { attempts, waitForWrites } = joinAttempts(config, isRead ? redis : undefined);
   let isUnread = redis !== undefined && !isRead;
   const onUnread = () => {
     isUnread = true;
@@ -70,7 +70,7 @@ async function explainToken(
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
-  const observed = createObserver(config);
+  const trace = createTrace(config);
   const { maxTokenSize } = config.server;
   const checkable = isCheckable(token, maxTokenSize);
   let result: ReviewResult = { kind: 'no-opinion' };
@@ -81,7 +81,7 @@ async function explainToken(
         audiences,
         signal: AbortSignal.timeout(config.server.reviewTimeout),
         onAnswer: (answer) => answers.push(answer),
-        observer: observed,
+        observer: trace,
       });
     }
   } catch (error) {
@@ -89,7 +89,7 @@ async function explainToken(
     result = { kind: 'error', message: error.message, authenticators: error.authenticators };
   } finally {
     await generation.retire(0);
-    await written();
+    await waitForWrites();
   }
   const notAsked = checkable
     ? ''
@@ -98,43 +98,43 @@ async function explainToken(
     options.audience === undefined && audiences.length > 0
       ? clusterNote(result, config)
       : undefined;
-  if (note !== undefined) observed.onStep(config.login?.sessions ?? '', note);
+  if (note !== undefined) trace.onStep(config.login?.sessions ?? '', note);
   const refused = refusedUser(config, answers);
   // Whether a token for another audience is blocked is not known yet: blocks are looked at after audiences.
   const mayBeBlocked = refused?.reason === 'blocked' || refused?.reason === 'audience-mismatch';
-  const block = mayBeBlocked ? findBlock(blocks, token, observed, refused.user) : undefined;
+  const block = mayBeBlocked ? findBlock(blocks, token, trace, refused.user) : undefined;
   const isGuess = refused?.reason === 'invalid-credentials' || refused?.reason === 'throttled';
   const locks =
     isRead && redis && isGuess && refused.user
-      ? await readLockoutsOf(context, redis, config, refused.user)
+      ? await readUserLockouts(context, redis, config, refused.user)
       : [];
   const session = acceptedSession(config, token, answers);
-  const found = {
-    observed,
+  const explanation = {
+    trace,
     session,
     block,
     locks,
     result,
-    uses: usesOf(config, answers, isUnread),
+    uses: describeUses(config, answers, isUnread),
   };
   const whyNot = (name: string) => {
-    const one = generation.created.find(({ config: { name: its } }) => its === name);
-    return whyUnrecognized(one?.authenticator ?? {}, token);
+    const created = generation.created.find((c) => c.config.name === name);
+    return whyUnrecognized(created?.authenticator ?? {}, token);
   };
-  print(context, config, rowsOf(config, answers, notAsked, whyNot), found, options);
+  print(context, config, makeRows(config, answers, notAsked, whyNot), explanation, options);
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
-/** Makes a row for each authenticator. @param whyNot says why one does not recognize the token */
-function rowsOf(
+/** Makes a row for each authenticator. @param whyNot says why an authenticator does not recognize the token */
+function makeRows(
   { authenticators }: GatewayConfig,
   answers: readonly Answer[],
   notAsked: string,
   whyNot: (authenticator: string) => string,
 ) {
   return authenticators.map(({ name: authenticator, reviews }) => {
-    const answer = answers.find((one) => one.authenticator === authenticator);
+    const answer = answers.find((a) => a.authenticator === authenticator);
     if (answer === undefined) {
       const reason = reviews ? notAsked : 'no review asks it (reviews: false)';
       return { authenticator, answer: 'not asked', reason, milliseconds: null };
@@ -159,9 +159,9 @@ function rowsOf(
         cached,
       };
     }
-    const unknown = recognized ? 'does not know the token' : whyNot(authenticator);
-    const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
-    const reason = decision.kind === 'authenticated' ? decision.user.username : rejected;
+    const noOpinionReason = recognized ? 'does not know the token' : whyNot(authenticator);
+    const refusalReason = decision.kind === 'rejected' ? decision.reason : noOpinionReason;
+    const reason = decision.kind === 'authenticated' ? decision.user.username : refusalReason;
     return { authenticator, answer: decision.kind, reason, milliseconds };
   });
 }
@@ -175,7 +175,7 @@ function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer
   return { reason, user: subject === undefined ? undefined : prefix + subject };
 }
 
-async function readLockoutsOf(
+async function readUserLockouts(
   context: CommandContext,
   redis: ProbedRedis,
   config: GatewayConfig,
@@ -194,22 +194,24 @@ async function readLockoutsOf(
 function findBlock(
   blocks: RevocationList,
   token: string,
-  { seen, credential }: Observed,
+  { report, credential }: ExplainTrace,
   user?: string,
 ) {
-  const ofUsers = seen.groups.map(({ username, final }) => blocks.findByUser(username, final));
-  const ofRefused = user === undefined ? undefined : blocks.findByUser(user, []);
-  const found = [
+  const blocksOfUsers = report.groups.map(({ username, final }) =>
+    blocks.findByUser(username, final),
+  );
+  const blockOfRefusedUser = user === undefined ? undefined : blocks.findByUser(user, []);
+  const candidates = [
     blocks.findByToken(token),
-    ...ofUsers,
+    ...blocksOfUsers,
     credential && blocks.findByCredential(credential),
-    ofRefused,
+    blockOfRefusedUser,
   ];
-  return found.find((block) => block !== undefined);
+  return candidates.find((block) => block !== undefined);
 }
 
 /** Says what the gateways do while an authenticator can't be asked. @param isUnread whether the cache that they share could not be read */
-function usesOf(
+function describeUses(
   config: GatewayConfig,
   answers: readonly Answer[],
   isUnread: boolean,
@@ -226,34 +228,34 @@ function usesOf(
     const down = isDirectoryDown ? directory.name : authenticator;
     const subject = isDirectoryDown ? 'about this user' : 'to this token';
     const isOfUser = AuthenticatorError.is(failure) && failure.code === 'failed';
-    const first = isDirectoryDown
+    const outage = isDirectoryDown
       ? `${down}, the directory of ${authenticator}, ${isOfUser ? 'answers, but could not check this user' : "can't be asked now"}.`
       : `${down} can't be asked now.`;
     if ('until' in answer && answer.until !== undefined) {
       return [
-        `${first} Until ${momentText(answer.until)} at the latest, the gateways use their cached answer ${subject}, shown ` +
+        `${outage} Until ${momentText(answer.until)} at the latest, the gateways use their cached answer ${subject}, shown ` +
           `above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
       ];
     }
     // The token itself was checked if its user could not be looked up.
     const isChecked = directory !== undefined && !isDirectoryDown;
-    const used = isDirectoryDown ? maxUseOfDirectory : maxUse;
-    const use = 'error' in answer && !isChecked ? used(config, authenticator) : 0;
+    const maxUseOfSource = isDirectoryDown ? maxUseOfDirectory : maxUse;
+    const use = 'error' in answer && !isChecked ? maxUseOfSource(config, authenticator) : 0;
     if (use === 0) return [];
-    const inShared = isUnread
+    const sharedCacheSentence = isUnread
       ? " The gateways' shared cache can't be read."
       : ` The gateways' shared cache contains no answer ${subject}.`;
     return [
-      `${first}${config.cache.redis ? inShared : ''} A gateway that has one in its ` +
+      `${outage}${config.cache.redis ? sharedCacheSentence : ''} A gateway that has one in its ` +
         `memory, which this command can't see, uses it for up to ${durationText(use)} after ${down} gave it (${isDirectoryDown ? 'refresh and staleTtl' : 'staleTtl'})`,
     ];
   });
 }
 
-type Rows = ReturnType<typeof rowsOf>;
+type Rows = ReturnType<typeof makeRows>;
 
-interface Found {
-  readonly observed: Observed;
+interface Explanation {
+  readonly trace: ExplainTrace;
   /** The session of a user who logged in at a provider, or with a second factor. */
   readonly session: ExplainedSession | undefined;
   readonly block: Entry | undefined;
@@ -266,19 +268,19 @@ function print(
   context: CommandContext,
   config: GatewayConfig,
   authenticators: Rows,
-  { observed, session, block, locks, result, uses }: Found,
+  { trace, session, block, locks, result, uses }: Explanation,
   options: ReadOptions,
 ) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
-  const { credential = {} } = observed;
+  const { credential = {} } = trace;
   if (options.output === 'json') {
     const fleet = { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) };
-    const ofSession = session && { session: sessionJson(session) };
+    const sessionMember = session && { session: sessionJson(session) };
     printJson(context, {
       authenticators,
-      ...observed.seen,
+      ...trace.report,
       credential,
-      ...ofSession,
+      ...sessionMember,
       ...fleet,
       status,
     });
@@ -293,15 +295,17 @@ function print(
     ];
   });
   printTable(context, ['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
-  printObserved(context, config, observed);
+  printTrace(context, config, trace);
   if (session)
     context.stdout.write(`\nSESSION\n${sessionLines(config, session).map(printable).join('\n')}\n`);
   const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
   if (ids.length > 0) context.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
   if (block) {
-    const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
+    const authorAndReason = [block.by, block.reason]
+      .filter((text) => text !== undefined)
+      .map(printable);
     context.stdout.write(
-      `\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`,
+      `\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${authorAndReason.join(': ')}\n`,
     );
   }
   if (locks.length > 0)

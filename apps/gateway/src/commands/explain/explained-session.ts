@@ -51,10 +51,10 @@ const groupsBy = {
 /** Says how the user logged in, where their groups are from, and who finds out about a disabled account. */
 export function sessionLines(
   { authenticators }: Pick<GatewayConfig, 'authenticators'>,
-  { authenticator, since, until, amr: own = [], provider }: ExplainedSession,
+  { authenticator, since, until, amr: sessionAmr = [], provider }: ExplainedSession,
 ): readonly string[] {
   if (provider === undefined)
-    return [`logged in at ${momentText(since)} with a second factor, amr ${own.join(' ')}`];
+    return [`logged in at ${momentText(since)} with a second factor, amr ${sessionAmr.join(' ')}`];
   const { name, acr, amr, authTime } = provider;
   const login = [
     `logged in at provider ${name} at ${momentText(since)}`,
@@ -62,7 +62,7 @@ export function sessionLines(
     ...(amr === undefined ? [] : [`amr ${amr.join(' ')}`]),
     ...(authTime === undefined ? [] : [`proved who they are there at ${momentText(authTime)}`]),
   ];
-  const directory = authenticators.find((one) => one.name === authenticator)?.directory;
+  const directory = authenticators.find((a) => a.name === authenticator)?.directory;
   const account =
     directory === undefined
       ? `the groups come from the ID token; authenticator ${authenticator} has no directory, so the account is not looked up again until the session ends at ${momentText(until)}`

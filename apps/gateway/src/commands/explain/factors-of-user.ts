@@ -15,7 +15,7 @@ import {
 } from '../factors/record-texts.ts';
 import { findUserRecords, type UserRecords } from '../factors/user-records.ts';
 import type { SeenToken } from '../issuer.ts';
-import type { Part } from '../users/user-parts.ts';
+import type { Reading } from '../users/user-facts.ts';
 
 /** The second factor of a user at one authenticator. */
 interface FactorOfUser {
@@ -28,7 +28,7 @@ interface FactorOfUser {
 }
 
 /** What is known of the second factors of a user. Undefined: the config has none. */
-export type FactorsOfUser = Part<readonly FactorOfUser[]> | undefined;
+export type FactorsOfUser = Reading<readonly FactorOfUser[]> | undefined;
 
 /** Reads the second factors of a user. It never throws. @param name as Kubernetes sees it */
 export async function readFactors(
@@ -40,37 +40,42 @@ export async function readFactors(
   if (withFactor === undefined) return undefined;
   const { isCovered, isRequired } = createFactorPolicy(withFactor.login);
   try {
-    const found = await withFactorStore(context, withFactor, (store) =>
+    const userRecords = await withFactorStore(context, withFactor, (store) =>
       findUserRecords(context, withFactor, store, name),
     );
-    const covered = found.found.people.filter(({ user }) => isCovered(user.authenticator));
-    const ofPeople = covered.map((person) => ({
+    const covered = userRecords.search.people.filter(({ user }) => isCovered(user.authenticator));
+    const factorsOfPeople = covered.map((person) => ({
       authenticator: person.user.authenticator,
       isRequired: isRequired(person.user.authenticator, person.groups),
-      ...recordOf(found, person),
+      ...findRecord(userRecords, person),
     }));
-    return { value: [...ofPeople, ...recordsOnly(found, covered, isRequired)] };
+    return {
+      value: [...factorsOfPeople, ...findFactorsWithoutPerson(userRecords, covered, isRequired)],
+    };
   } catch (error) {
     return { problem: describeCause(error) };
   }
 }
 
-function recordOf({ records }: UserRecords, { user }: Person) {
-  const own = records.find(
+function findRecord({ records }: UserRecords, { user }: Person) {
+  const userRecord = records.find(
     ({ identity }) => identity.authenticator === user.authenticator && identity.uid === user.uid,
   );
-  return { record: own?.record, isForeign: own !== undefined && own.record === undefined };
+  return {
+    record: userRecord?.record,
+    isForeign: userRecord !== undefined && userRecord.record === undefined,
+  };
 }
 
 /** The records of users that no directory has now, and of users whose directory can't be asked. */
-function recordsOnly(
+function findFactorsWithoutPerson(
   { records }: UserRecords,
   covered: readonly Person[],
   isRequired: (authenticator: string) => boolean,
 ): readonly FactorOfUser[] {
-  const known = new Set(covered.map(({ user }) => user.authenticator));
+  const authenticatorsWithPerson = new Set(covered.map(({ user }) => user.authenticator));
   return records
-    .filter(({ identity: { authenticator } }) => !known.has(authenticator))
+    .filter(({ identity: { authenticator } }) => !authenticatorsWithPerson.has(authenticator))
     .map(({ identity: { authenticator }, record }) => ({
       authenticator,
       isRequired: isRequired(authenticator),
@@ -93,15 +98,15 @@ export function factorLines(
 ): readonly string[] {
   if (factors === undefined) return [];
   if ('problem' in factors) return [`second factor: not known, since ${factors.problem}`];
-  return factors.value.flatMap((one) => {
-    const { authenticator, record, isForeign } = one;
+  return factors.value.flatMap((factor) => {
+    const { authenticator, record, isForeign } = factor;
     const begin = `second factor with ${authenticator}: `;
     if (isForeign)
       return [
         `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${factorCommand(context, 'reset', name, options)}`,
       ];
     return [
-      begin + stateText(one, factorCommand(context, 'invite', name, options)),
+      begin + stateText(factor, factorCommand(context, 'invite', name, options)),
       ...(record === undefined
         ? []
         : moreLines(context, record, factorCommand(context, 'reset', name, options))),
@@ -115,22 +120,25 @@ export function lackingLines(
   sessions: readonly Pick<SeenToken, 'session'>[],
 ): readonly string[] {
   if (factors === undefined || 'problem' in factors) return [];
-  const requiring = factors.value.flatMap((one) => (one.isRequired ? [one.authenticator] : []));
+  const requiring = factors.value.flatMap((factor) =>
+    factor.isRequired ? [factor.authenticator] : [],
+  );
   const count = sessions.filter(
     ({ session }) => session && requiring.includes(session.authenticator) && !hadFactor(session),
   ).length;
   if (count === 0) return [];
-  const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
+  const [subject, pronoun] =
+    count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
   return [
-    `${what} made without the second factor that is required now, so every review refuses ${them}`,
+    `${subject} made without the second factor that is required now, so every review refuses ${pronoun}`,
   ];
 }
 
 function stateText({ record, isRequired }: FactorOfUser, invite: string): string {
   const factors = record === undefined ? [] : listedFactors(record);
   if (factors.length > 0) {
-    const left = record?.recovery.length ?? 0;
-    const codes = `${left} recovery ${left === 1 ? 'code' : 'codes'} left`;
+    const codeCount = record?.recovery.length ?? 0;
+    const codes = `${codeCount} recovery ${codeCount === 1 ? 'code' : 'codes'} left`;
     return `${isRequired ? 'required' : 'asked for, since the user has one'}: ${factorCount(factors)}, ${codes}`;
   }
   return isRequired

@@ -3,7 +3,7 @@ import type { GatewayConfig } from '../../config/types.ts';
 import type { ReviewResult } from '../../review/token-review.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 
-type Created = Pick<CreatedAuthenticator, 'authenticator'> & {
+type NamedAuthenticator = Pick<CreatedAuthenticator, 'authenticator'> & {
   readonly config: { readonly name: string };
 };
 
@@ -19,8 +19,8 @@ export function whyUnrecognized(
   if (/^bearer /i.test(token))
     return 'the token begins with Bearer, which is a word of the header: leave it out';
   try {
-    const words: unknown = plugin.whyUnrecognized?.(token);
-    if (typeof words === 'string' && words !== '') return `the token ${words.slice(0, maxLength)}`;
+    const clue: unknown = plugin.whyUnrecognized?.(token);
+    if (typeof clue === 'string' && clue !== '') return `the token ${clue.slice(0, maxLength)}`;
   } catch {
     // Its message may have the token in it.
   }
@@ -32,16 +32,18 @@ export function whyUnrecognized(
 
 /**
  * The audiences that `explain` asks for where the command line names none. A session is for one cluster, whose kube-apiserver asks
- * for its own audience, so it is asked for those of all clusters. Empty: the API server's own.
+ * for its own audience, so it is asked for the audiences of all clusters. Empty: the API server's own.
  */
 export function audiencesFor(
   token: string,
   { login, server }: Pick<GatewayConfig, 'login' | 'server'>,
-  created: readonly Created[],
+  created: readonly NamedAuthenticator[],
 ): readonly string[] {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
-  const sessions = created.find(({ config }) => config.name === login?.sessions)?.authenticator;
-  if (clusters.length === 0 || sessions?.recognizes?.(token) !== true) return [];
+  const sessionAuthenticator = created.find(
+    ({ config }) => config.name === login?.sessions,
+  )?.authenticator;
+  if (clusters.length === 0 || sessionAuthenticator?.recognizes?.(token) !== true) return [];
   return [...new Set([...clusters, ...server.apiAudiences])];
 }
 
@@ -51,10 +53,10 @@ export function clusterNote(
   { login }: Pick<GatewayConfig, 'login'>,
 ): string | undefined {
   const audiences = result.kind === 'authenticated' ? (result.audiences ?? []) : [];
-  const found = Object.entries(login?.clusters ?? {}).find(([, { audience }]) =>
+  const clusterEntry = Object.entries(login?.clusters ?? {}).find(([, { audience }]) =>
     audiences.includes(audience),
   );
-  if (found === undefined) return undefined;
-  const [cluster, { audience }] = found;
+  if (clusterEntry === undefined) return undefined;
+  const [cluster, { audience }] = clusterEntry;
   return `it is a session for the cluster ${cluster}: asked for its audience, ${audience}, since --audience was left out`;
 }

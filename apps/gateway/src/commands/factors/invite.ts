@@ -36,34 +36,34 @@ interface InviteOptions extends ReadOptions {
 
 /** Invites a user to add a second factor, and prints the code once. */
 export async function invite(context: CommandContext, options: InviteOptions): Promise<ExitCode> {
-  const { user: name, by, reason, for: length } = options;
+  const { user: name, by: inviter, reason, for: length } = options;
   const config = await loadFactorConfig(context, options, 'factor invite');
   await requirePrefix(context, config, 'user', name, options);
   const { user } = await findInvitee(context, config, name, options);
   await needFactorStore(context, config, async (store) => {
-    const before = await readBefore(context, store, user, options);
+    const earlierRecord = await readEarlierRecord(context, store, user, options);
     // The trail comes first: there is no invitation that is not in it.
     await noteInvitation(context, config, {
       action: 'factor-invite',
       kind: 'user',
       name,
-      by,
+      by: inviter,
       ...(reason !== undefined && { reason }),
     });
     const now = context.now();
     const until = now + length;
-    const code = await inviteUser(store, user, { by, reason, until }, now);
-    const replaced = before && openInvitation(before, now);
-    const factors = before === undefined ? [] : listedFactors(before);
-    const ways = waysOf(config, code);
+    const code = await inviteUser(store, user, { by: inviter, reason, until }, now);
+    const replacedInvitation = earlierRecord && openInvitation(earlierRecord, now);
+    const factors = earlierRecord === undefined ? [] : listedFactors(earlierRecord);
+    const usage = describeUsage(config, code);
     if (options.output === 'json') {
       printJson(context, {
         user: name,
         authenticator: user.authenticator,
         code,
         until: new Date(until),
-        ...ways,
-        replaced: replaced === undefined ? null : invitationJson(replaced),
+        ...usage,
+        replaced: replacedInvitation === undefined ? null : invitationJson(replacedInvitation),
         factors: factors.length,
       });
       return;
@@ -71,14 +71,14 @@ export async function invite(context: CommandContext, options: InviteOptions): P
     const lines = [
       `invited user ${name} to add one second factor until ${momentText(until)} (${durationText(length)}):`,
       '',
-      ...(ways.url === undefined ? [] : [`  in a browser:   ${ways.url}`]),
-      ...(ways.command === undefined
+      ...(usage.url === undefined ? [] : [`  in a browser:   ${usage.url}`]),
+      ...(usage.command === undefined
         ? []
-        : [`  at a terminal:  ${ways.command}`, `                  which asks for: ${code}`]),
+        : [`  at a terminal:  ${usage.command}`, `                  which asks for: ${code}`]),
       '',
       'The code is shown only once. With it and the password, anyone can add a second factor and log in: give it to',
       'the user alone, over a channel where you know that it is them. Mail or chat that opens with the same password is not one.',
-      ...moreLines(context, name, replaced, factors, options),
+      ...moreLines(context, name, replacedInvitation, factors, options),
     ];
     context.stdout.write(`${lines.map(printable).join('\n')}\n`);
   });
@@ -95,10 +95,10 @@ async function noteInvitation(
     const { unconfirmed } = await withCacheRedis(context, config, async (redis) =>
       sortReplicas(await readReplicas(redis), () => true),
     );
-    const others = unconfirmed.filter(({ absence }) => absence === 'other keys');
-    if (others.length > 0)
+    const foreignReplicas = unconfirmed.filter(({ absence }) => absence === 'other keys');
+    if (foreignReplicas.length > 0)
       throw new FixableError(
-        `cache.redis.sealingKeys of this config differ from the keys of ${printable(others.map(({ id }) => id).join(', '))}, which could not read the invitation`,
+        `cache.redis.sealingKeys of this config differ from the keys of ${printable(foreignReplicas.map(({ id }) => id).join(', '))}, which could not read the invitation`,
         'give both the same keys, and run the command again',
       );
     await noteInAuditTrail(context, config, draft);
@@ -112,7 +112,7 @@ async function noteInvitation(
 }
 
 /** Returns where an invitation can be used. An app can be added at a terminal, and a passkey in a browser alone. */
-function waysOf({ login }: FactorConfig, code: string) {
+function describeUsage({ login }: FactorConfig, code: string) {
   const { browser, publicUrl, secondFactor } = login;
   return {
     url: browser ? `${new URL(publicUrl).origin}/login/factors/${code}` : undefined,
@@ -139,7 +139,7 @@ function moreLines(
 }
 
 /** @throws FixableError if the record can't be read: an invitation would replace what it can't see */
-async function readBefore(
+async function readEarlierRecord(
   context: CommandContext,
   store: FactorStore,
   user: Person['user'],
@@ -165,7 +165,7 @@ async function findInvitee(
 ): Promise<Person> {
   const { login } = config;
   const covered = login.secondFactor.authenticators ?? login.authenticators;
-  const { people, others, unasked } = await findPeople(context, config, name);
+  const { people, otherNames, unasked } = await findPeople(context, config, name);
   const shown = printable(name);
   if (unasked.length > 0)
     throw new FixableError(
@@ -175,10 +175,12 @@ async function findInvitee(
   // A login ends at the first authenticator that knows the name.
   const [person] = people;
   if (person === undefined) {
-    const lines = others.map((other) => `\n  ${factorCommand(context, 'invite', other, options)}`);
+    const lines = otherNames.map(
+      (otherName) => `\n  ${factorCommand(context, 'invite', otherName, options)}`,
+    );
     if (lines.length > 0)
       throw new UsageError(
-        `nothing was done: ${shown} is ${others.map(printable).join(' or ')}, and names are as Kubernetes sees them`,
+        `nothing was done: ${shown} is ${otherNames.map(printable).join(' or ')}, and names are as Kubernetes sees them`,
         `run:${lines.join('')}`,
       );
     throw new UsageError(

@@ -15,7 +15,7 @@ import { openInvitation, recordJson } from './record-texts.ts';
 type ListOptions = ReadOptions & { readonly user?: string; readonly exact?: boolean };
 
 /** A record that can be read. */
-type Readable = ListedRecord & { readonly record: NonNullable<ListedRecord['record']> };
+type ReadableRecord = ListedRecord & { readonly record: NonNullable<ListedRecord['record']> };
 
 /** Lists second factors and open invitations. Exits 3 if the user who is asked for has neither. */
 export async function listFactors(
@@ -23,7 +23,7 @@ export async function listFactors(
   options: ListOptions,
 ): Promise<ExitCode> {
   const config = await loadFactorConfig(context, options, 'factor list');
-  const name = await nameOf(context, config, options);
+  const name = await findName(context, config, options);
   const { readable, unreadable } = await needFactorStore(context, config, readAll);
   const listed = readable.filter(({ record }) => name === undefined || record.user.name === name);
   const now = context.now();
@@ -46,7 +46,7 @@ export async function listFactors(
   return name !== undefined && listed.length === 0 ? exitCodes.negative : exitCodes.success;
 }
 
-async function nameOf(
+async function findName(
   context: CommandContext,
   config: FactorConfig,
   { user, exact }: ListOptions,
@@ -57,21 +57,25 @@ async function nameOf(
   return name;
 }
 
-/** Reads all records, those that can be read in the order of their names. */
+/** Reads all records, and sorts the records that can be read by the names of their users. */
 export async function readAll(store: FactorStore) {
-  const readable: Readable[] = [];
+  const readable: ReadableRecord[] = [];
   const unreadable: ListedRecord[] = [];
-  for await (const one of store.list()) {
-    const { record } = one;
-    if (record === undefined) unreadable.push(one);
-    else readable.push({ ...one, record });
+  for await (const listedRecord of store.list()) {
+    const { record } = listedRecord;
+    if (record === undefined) unreadable.push(listedRecord);
+    else readable.push({ ...listedRecord, record });
   }
-  const byName = ({ record: one }: Readable, { record: other }: Readable) =>
-    one.user.name < other.user.name ? -1 : 1;
+  const byName = ({ record: a }: ReadableRecord, { record: b }: ReadableRecord) =>
+    a.user.name < b.user.name ? -1 : 1;
   return { readable: readable.sort(byName), unreadable };
 }
 
-function printRecords(context: CommandContext, listed: readonly Readable[], now: number): void {
+function printRecords(
+  context: CommandContext,
+  listed: readonly ReadableRecord[],
+  now: number,
+): void {
   const ago = (time: number) => `${roundedDuration(now - time)} ago`;
   const rows = listed.flatMap(({ record }) =>
     listedFactors(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
@@ -79,20 +83,20 @@ function printRecords(context: CommandContext, listed: readonly Readable[], now:
     }),
   );
   if (rows.length > 0) printTable(context, ['USER', 'METHOD', 'NAME', 'ADDED', 'LAST USE'], rows);
-  const invited = listed.flatMap(({ record }) => {
+  const invitationRows = listed.flatMap(({ record }) => {
     const invitation = openInvitation(record, now);
     if (invitation === undefined) return [];
-    const { until, by, reason = '' } = invitation;
-    return [[record.user.name, momentText(until), by, reason]];
+    const { until, by: inviter, reason = '' } = invitation;
+    return [[record.user.name, momentText(until), inviter, reason]];
   });
-  if (invited.length === 0) return;
+  if (invitationRows.length === 0) return;
   context.stdout.write(`${rows.length > 0 ? '\n' : ''}OPEN INVITATIONS\n`);
-  printTable(context, ['USER', 'UNTIL', 'BY', 'REASON'], invited);
+  printTable(context, ['USER', 'UNTIL', 'BY', 'REASON'], invitationRows);
 }
 
 function remarkLocked(
   context: CommandContext,
-  listed: readonly Readable[],
+  listed: readonly ReadableRecord[],
   options: ListOptions,
 ): void {
   for (const { record } of listed.filter(({ record }) => areCodesLocked(record, context.now()))) {
@@ -110,27 +114,27 @@ export function remarkUnreadable(
   context: CommandContext,
   unreadable: readonly ListedRecord[],
 ): void {
-  const [first] = unreadable;
-  if (first === undefined) return;
-  const { message, fix } = unreadableText(unreadable.length, first.key);
+  const [firstRecord] = unreadable;
+  if (firstRecord === undefined) return;
+  const { message, fix } = unreadableText(unreadable.length, firstRecord.key);
   printRemark(context, message, fix);
 }
 
 /** Describes records that can't be read. @param key one of them */
 export function unreadableText(count: number, key: string) {
-  const [what, whose] =
+  const [subject, whose] =
     count === 1
       ? [`1 record of second factors (${key})`, 'its user is']
       : [`${count} records of second factors (such as ${key})`, 'their users are'];
   return {
-    message: `${what} can't be opened with cache.redis.sealingKeys of this config: ${whose} refused`,
+    message: `${subject} can't be opened with cache.redis.sealingKeys of this config: ${whose} refused`,
     fix: "if a gateway or a command has other keys, give all of them the same keys; if a key was removed, add it again at the end. Otherwise run factor reset for each user who can't log in",
   };
 }
 
 function remarkOlderKeys(
   context: CommandContext,
-  listed: readonly Readable[],
+  listed: readonly ReadableRecord[],
   { config }: ListOptions,
 ): void {
   const count = listed.filter(({ hasOlderKey }) => hasOlderKey).length;

@@ -17,11 +17,11 @@ export interface Person {
 }
 
 /** What the directories of `login.authenticators` say of a name. */
-export interface FoundPeople {
+export interface PeopleSearch {
   /** The users of that name, in the order in which a login asks. */
   readonly people: readonly Person[];
   /** The names, as Kubernetes sees them, of users that a directory finds by this name. */
-  readonly others: readonly string[];
+  readonly otherNames: readonly string[];
   /** The authenticators that could not be asked. */
   readonly unasked: readonly { readonly authenticator: string; readonly reason: string }[];
 }
@@ -36,16 +36,22 @@ export async function findPeople(
   context: CommandContext,
   config: GatewayConfig & { readonly login: LoginConfig },
   name: string,
-): Promise<FoundPeople> {
+): Promise<PeopleSearch> {
   const authenticators = config.login.authenticators
-    .flatMap((named) => config.authenticators.filter((one) => one.name === named))
-    .filter((one) => canHaveName(one, name));
+    .flatMap((authenticatorName) =>
+      config.authenticators.filter((a) => a.name === authenticatorName),
+    )
+    .filter((a) => canHaveName(a, name));
   const answers = await findByNameInEach(context, config, authenticators, name, lookUpLimit());
-  const found = answers.flatMap((answer) => {
+  const matches = answers.flatMap((answer) => {
     if (answer.kind !== 'found') return [];
-    const { user: named, violation } = answer.named;
-    const user = factorUser({ authenticator: answer.config.name, given: answer.user, named });
-    return [{ user, groups: named.groups ?? [], violation: violation?.rule }];
+    const { user: kubernetesUser, violation } = answer.policyAnswer;
+    const user = factorUser({
+      authenticator: answer.config.name,
+      given: answer.user,
+      named: kubernetesUser,
+    });
+    return [{ user, groups: kubernetesUser.groups ?? [], violation: violation?.rule }];
   });
   const unasked = answers.flatMap((answer) => {
     const authenticator = answer.config.name;
@@ -55,14 +61,16 @@ export async function findPeople(
       : [];
   });
   return {
-    people: found.filter(({ user }) => user.name === name),
-    others: [...new Set(found.map(({ user }) => user.name).filter((other) => other !== name))],
+    people: matches.filter(({ user }) => user.name === name),
+    otherNames: [
+      ...new Set(matches.map(({ user }) => user.name).filter((username) => username !== name)),
+    ],
     unasked,
   };
 }
 
 /** Names the authenticators that could not be asked, and why: `corp (no answer within 10s), partner (…)`. */
-export function unaskedText(unasked: FoundPeople['unasked']): string {
+export function unaskedText(unasked: PeopleSearch['unasked']): string {
   return printable(
     unasked.map(({ authenticator, reason }) => `${authenticator} (${reason})`).join(', '),
   );

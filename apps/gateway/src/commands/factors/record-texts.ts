@@ -21,8 +21,8 @@ export function factorCount(factors: readonly ListedFactor[]): string {
 }
 
 /** Returns `until 2030-01-31T12:00:00Z, by ada: new phone`. */
-export function invitationText({ until, by, reason }: Invitation): string {
-  return `until ${momentText(until)}, by ${by}${reason === undefined ? '' : `: ${reason}`}`;
+export function invitationText({ until, by: inviter, reason }: Invitation): string {
+  return `until ${momentText(until)}, by ${inviter}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 /** Makes the JSON of a record, without anything by which its factors could be used. */
@@ -44,6 +44,6 @@ export function recordJson(record: FactorRecord, now: number): object {
 }
 
 /** Makes the JSON of an invitation, without its code. */
-export function invitationJson({ until, at, by, reason }: Invitation): object {
-  return { at: new Date(at), until: new Date(until), by, reason };
+export function invitationJson({ until, at: invitedAt, by: inviter, reason }: Invitation): object {
+  return { at: new Date(invitedAt), until: new Date(until), by: inviter, reason };
 }

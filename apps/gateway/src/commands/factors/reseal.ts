@@ -13,28 +13,28 @@ export async function resealFactors(
   const config = await loadFactorConfig(context, options, 'factor reseal');
   let resealed = 0;
   const reseal = async (store: FactorStore) => {
-    const before = await readAll(store);
-    for (const { record } of before.readable.filter(({ hasOlderKey }) => hasOlderKey)) {
+    const storedRecords = await readAll(store);
+    for (const { record } of storedRecords.readable.filter(({ hasOlderKey }) => hasOlderKey)) {
       await store.change(record.user, (current) => ({ record: current, result: undefined }));
       resealed += 1;
     }
-    return before;
+    return storedRecords;
   };
-  const all = await needFactorStore(context, config, reseal, () =>
+  const records = await needFactorStore(context, config, reseal, () =>
     resealed === 0
       ? 'nothing was done'
       : `only ${resealed} of the records are sealed with the first key`,
   );
-  const unreadable = all.unreadable.length;
+  const unreadable = records.unreadable.length;
   if (options.output === 'json')
-    printJson(context, { resealed, records: all.readable.length, unreadable });
+    printJson(context, { resealed, records: records.readable.length, unreadable });
   else {
-    const what = resealed === 1 ? '1 record' : `${resealed} records`;
+    const subject = resealed === 1 ? '1 record' : `${resealed} records`;
     context.stdout.write(
-      `sealed ${what} of second factors with the first key of cache.redis.sealingKeys; ${all.readable.length} ${all.readable.length === 1 ? 'record has' : 'records have'} that key now.\n` +
+      `sealed ${subject} of second factors with the first key of cache.redis.sealingKeys; ${records.readable.length} ${records.readable.length === 1 ? 'record has' : 'records have'} that key now.\n` +
         'Before you remove an older key, make sure that each gateway uses this config. A session that an older key sealed ends with that key.\n',
     );
   }
-  remarkUnreadable(context, all.unreadable);
+  remarkUnreadable(context, records.unreadable);
   return unreadable === 0 ? exitCodes.success : exitCodes.failure;
 }

@@ -12,7 +12,7 @@ import { findIssuers } from '../tokens/revoke.ts';
 import { isComplete } from '../tokens/revoke-outcome.ts';
 import { revokeTokens } from '../tokens/revoke-tokens.ts';
 import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
-import type { EntryOptions, Prepared } from '../users/subject.ts';
+import type { EntryOptions, EntryPlan } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
 import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
@@ -30,21 +30,22 @@ export async function resetFactors(
   options: EntryOptions & { readonly user: string },
 ): Promise<ExitCode> {
   const config = await loadFactorConfig(context, options, 'factor reset');
-  const { user: name, by, reason } = options;
+  const { user: name, by: author, reason } = options;
   await requirePrefix(context, config, 'user', name, options);
-  const draft: Prepared['draft'] = {
+  const draft: EntryPlan['draft'] = {
     action: 'factor-reset',
     kind: 'user',
     name,
-    by,
+    by: author,
     ...(reason !== undefined && { reason }),
   };
   const records = await removeRecords(context, config, name);
   const isText = options.output === 'text';
   if (isText) context.stdout.write(`${removedLines(context, name, records).join('\n')}\n`);
   const unlocked = await publish(context, config, draft);
-  if (isText) context.stdout.write((unlocked ?? []).map((one) => forgotLine(name, one)).join(''));
-  const revocation: Prepared = { config, draft: { ...draft, action: 'revoke' }, token: undefined };
+  if (isText)
+    context.stdout.write((unlocked ?? []).map((lockout) => forgotLine(name, lockout)).join(''));
+  const revocation: EntryPlan = { config, draft: { ...draft, action: 'revoke' }, token: undefined };
   const issuers = findIssuers(context, revocation, {
     ...options,
     authenticator: config.login.sessions,
@@ -74,12 +75,12 @@ function removeRecords(
 ): Promise<UserRecords> {
   let removed = 0;
   const remove = async (store: FactorStore) => {
-    const found = await findUserRecords(context, config, store, name);
-    for (const { identity } of found.records) {
+    const userRecords = await findUserRecords(context, config, store, name);
+    for (const { identity } of userRecords.records) {
       await store.remove(identity);
       removed += 1;
     }
-    return found;
+    return userRecords;
   };
   return needFactorStore(context, config, remove, () =>
     removed === 0
@@ -97,7 +98,7 @@ function removeRecords(
 async function publish(
   context: CommandContext,
   config: FactorConfig,
-  draft: Prepared['draft'],
+  draft: EntryPlan['draft'],
 ): Promise<readonly NamedLockout[] | undefined> {
   try {
     await noteInAuditTrail(context, config, draft);
@@ -123,14 +124,16 @@ async function publish(
 }
 
 /** Says what the user needs for the next login. */
-function againText({ login }: FactorConfig, { found }: UserRecords): string {
+function againText({ login }: FactorConfig, { search }: UserRecords): string {
   const { isRequired } = createFactorPolicy(login);
   const { required } = login.secondFactor;
   const needs = "The user can't log in until they have used a new invitation.";
   const needsNone = 'The password alone is enough to log in now.';
-  if (found.people.length > 0) {
-    const all = found.people.map(({ user, groups }) => isRequired(user.authenticator, groups));
-    return all.includes(true) ? needs : needsNone;
+  if (search.people.length > 0) {
+    const requirements = search.people.map(({ user, groups }) =>
+      isRequired(user.authenticator, groups),
+    );
+    return requirements.includes(true) ? needs : needsNone;
   }
   if (required === 'all') return needs;
   if (required === 'none') return needsNone;
@@ -143,7 +146,7 @@ function removedLines(
   { records }: UserRecords,
 ): readonly string[] {
   if (records.length === 0) return [`no second factor of user ${printable(name)} is stored.`];
-  return records.map((one) => printable(removedLine(context, name, one)));
+  return records.map((userRecord) => printable(removedLine(context, name, userRecord)));
 }
 
 function removedLine(
@@ -156,26 +159,26 @@ function removedLine(
     return `removed a record ${whose} that no gateway with these sealing keys wrote for them.`;
   const factors = listedFactors(record);
   const { length } = record.recovery;
-  const parts = [
+  const removedParts = [
     ...(factors.length > 0 ? [factorCount(factors)] : []),
     ...(length > 0 ? [`${length} recovery ${length === 1 ? 'code' : 'codes'}`] : []),
     ...(openInvitation(record, context.now()) ? ['an open invitation'] : []),
   ];
-  return `removed ${parts.join(', ') || 'an empty record'} ${whose}.`;
+  return `removed ${removedParts.join(', ') || 'an empty record'} ${whose}.`;
 }
 
 function recordsJson(
   context: CommandContext,
-  { records, ofOthers, unreadable, found }: UserRecords,
+  { records, recordsOfOthers, unreadable, search }: UserRecords,
 ): object {
   const now = context.now();
   return {
     removed: records.map(({ identity: { authenticator }, record }) =>
       record === undefined ? { authenticator, unreadable: true } : recordJson(record, now),
     ),
-    ofOtherAccounts: ofOthers.length,
+    ofOtherAccounts: recordsOfOthers.length,
     unreadableRecords: unreadable,
-    notAsked: found.unasked,
+    notAsked: search.unasked,
   };
 }
 
@@ -184,24 +187,24 @@ function remarkDoubts(
   context: CommandContext,
   { login }: FactorConfig,
   name: string,
-  { records, ofOthers, unreadable, found }: UserRecords,
+  { records, recordsOfOthers, unreadable, search }: UserRecords,
 ): boolean {
   const shown = printable(name);
-  if (ofOthers.length > 0)
+  if (recordsOfOthers.length > 0)
     printRemark(
       context,
-      `${ofOthers.length === 1 ? '1 record stays' : `${ofOthers.length} records stay`} that had the name ${shown}: the directory has another account of this name now`,
+      `${recordsOfOthers.length === 1 ? '1 record stays' : `${recordsOfOthers.length} records stay`} that had the name ${shown}: the directory has another account of this name now`,
       'if it is the same person, or the account was deleted, the record has no effect',
     );
   const { isCovered } = createFactorPolicy(login);
-  const unasked = found.unasked.filter(({ authenticator }) => isCovered(authenticator));
+  const unasked = search.unasked.filter(({ authenticator }) => isCovered(authenticator));
   if (unasked.length === 0) return false;
   const removed = records.length > 0 ? 'what was found is removed, but ' : '';
-  const left =
+  const unreadableNote =
     unreadable > 0 ? `, or one of the ${unreadable} records that can't be read is theirs` : '';
   printRemark(
     context,
-    `${removed}${unaskedText(unasked)} can't be asked, so it is not known whether the user had another name when a second factor was added${left}`,
+    `${removed}${unaskedText(unasked)} can't be asked, so it is not known whether the user had another name when a second factor was added${unreadableNote}`,
     'run the command again when it can',
   );
   return true;

@@ -67,15 +67,15 @@ async function find(corp: Parameters<typeof configOf>[0][string]) {
     storeOf(opened),
     'corp:jane',
   );
-  const { records, ofOthers, unreadable } = found;
+  const { records, recordsOfOthers, unreadable } = found;
   return {
     records: records.map(({ identity, record }) => [identity.uid, record?.id]),
-    ofOthers: ofOthers.length,
+    recordsOfOthers: recordsOfOthers.length,
     unreadable,
-    unasked: found.found.unasked.length,
+    unasked: found.search.unasked.length,
   };
 }
-const nothing = { records: [], ofOthers: 0, unreadable: 0, unasked: 0 };
+const nothing = { records: [], recordsOfOthers: 0, unreadable: 0, unasked: 0 };
 
 describe('the records of a user', () => {
   test('are found by the name in them, while the directory is down and after the account is gone', async () => {
@@ -94,7 +94,7 @@ describe('the records of a user', () => {
 
   test('leave out records of another account that had the name', async () => {
     await add({ ...jane, uid: '7' });
-    expect(await find(withUid('8'))).toEqual({ ...nothing, ofOthers: 1 });
+    expect(await find(withUid('8'))).toEqual({ ...nothing, recordsOfOthers: 1 });
   });
 
   test('stay with a refused user whose name is the login name of another one', async () => {
@@ -152,14 +152,14 @@ describe('the people of a name', () => {
       { authenticator: 'corp', username: 'jane', name: 'x:jane' },
       { authenticator: 'other', username: 'jane', uid: '7', name: 'x:jane' },
     ]);
-    expect(await find(backends, 'x:')).toEqual({ people: [], others: [], unasked: [] });
+    expect(await find(backends, 'x:')).toEqual({ people: [], otherNames: [], unasked: [] });
   });
 
   test('have the names that Kubernetes sees: other spellings are named apart', async () => {
     const lowercase: LookUp = async (username) => ({ username: username.toLowerCase() });
     expect(await find({ corp: lowercase }, 'corp:Jane')).toEqual({
       people: [],
-      others: ['corp:jane'],
+      otherNames: ['corp:jane'],
       unasked: [],
     });
   });
@@ -186,7 +186,7 @@ describe('the people of a name', () => {
     const unknown = async () => ({ kind: 'rejected', reason: 'unknown-user' }) as const;
     expect(await find({ corp: { lookUp, revalidate: unknown } }, 'corp:jane')).toEqual({
       people: [],
-      others: ['corp:mallory'],
+      otherNames: ['corp:mallory'],
       unasked: [],
     });
   });

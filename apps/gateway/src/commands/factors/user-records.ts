@@ -8,7 +8,7 @@ import {
 import type { CommandContext } from '../context.ts';
 import { canHaveName } from '../users/user-names.ts';
 import type { FactorConfig } from './open-factors.ts';
-import { type FoundPeople, findPeople } from './people.ts';
+import { findPeople, type PeopleSearch } from './people.ts';
 
 /** A record of a user. Without `record`, no gateway with these sealing keys wrote it for them. */
 export interface UserRecord {
@@ -20,10 +20,10 @@ export interface UserRecord {
 export interface UserRecords {
   readonly records: readonly UserRecord[];
   /** Records of other accounts, which had the name when they were written. */
-  readonly ofOthers: readonly FactorRecord[];
+  readonly recordsOfOthers: readonly FactorRecord[];
   /** How many records of the store can't be read. They may be of any user. */
   readonly unreadable: number;
-  readonly found: FoundPeople;
+  readonly search: PeopleSearch;
 }
 
 /**
@@ -39,22 +39,24 @@ export async function findUserRecords(
   store: FactorStore,
   name: string,
 ): Promise<UserRecords> {
-  const found = await findPeople(context, config, name);
-  const named: FactorRecord[] = [];
+  const search = await findPeople(context, config, name);
+  const recordsOfName: FactorRecord[] = [];
   let unreadable = 0;
   for await (const { record } of store.list()) {
     if (record === undefined) unreadable += 1;
-    else if (record.user.name === name) named.push(record);
+    else if (record.user.name === name) recordsOfName.push(record);
   }
-  const ofOthers = named.filter(({ user }) => isOther(user, found));
+  const recordsOfOthers = recordsOfName.filter(({ user }) => isOther(user, search));
   const identities: readonly Identity[] = [
-    ...found.people.map(({ user }) => user),
-    ...named.filter((one) => !ofOthers.includes(one)).map(({ user }) => user),
-    ...byName(config, name),
+    ...search.people.map(({ user }) => user),
+    ...recordsOfName.filter((record) => !recordsOfOthers.includes(record)).map(({ user }) => user),
+    ...makeIdentities(config, name),
   ];
-  const unique = new Map(identities.map((one) => [digestIdentity(one), one]));
-  const read = await Promise.all([...unique.values()].map((one) => readRecord(store, one)));
-  return { records: read.flat(), ofOthers, unreadable, found };
+  const unique = new Map(identities.map((identity) => [digestIdentity(identity), identity]));
+  const readRecords = await Promise.all(
+    [...unique.values()].map((identity) => readRecord(store, identity)),
+  );
+  return { records: readRecords.flat(), recordsOfOthers, unreadable, search };
 }
 
 async function readRecord(store: FactorStore, identity: Identity): Promise<readonly UserRecord[]> {
@@ -68,7 +70,7 @@ async function readRecord(store: FactorStore, identity: Identity): Promise<reado
 }
 
 /** Whether a directory has the name, for an account with another uid. */
-function isOther({ authenticator, uid }: FactorUser, { people }: FoundPeople): boolean {
+function isOther({ authenticator, uid }: FactorUser, { people }: PeopleSearch): boolean {
   const today = people.filter(
     ({ user }) => user.authenticator === authenticator && user.uid !== undefined,
   );
@@ -76,11 +78,17 @@ function isOther({ authenticator, uid }: FactorUser, { people }: FoundPeople): b
 }
 
 /** The identities that users of this name have where the directory gives no uid, or gave none earlier. */
-function byName({ login, authenticators }: FactorConfig, name: string): readonly Identity[] {
+function makeIdentities(
+  { login, authenticators }: FactorConfig,
+  name: string,
+): readonly Identity[] {
   return authenticators
-    .filter((one) => login.authenticators.includes(one.name) && canHaveName(one, name))
-    .map((one) => ({
-      authenticator: one.name,
-      username: name.slice(one.username.prefix.length),
+    .filter(
+      (authenticator) =>
+        login.authenticators.includes(authenticator.name) && canHaveName(authenticator, name),
+    )
+    .map((authenticator) => ({
+      authenticator: authenticator.name,
+      username: name.slice(authenticator.username.prefix.length),
     }));
 }

@@ -6,11 +6,11 @@ import { shortDigest } from '../../engine/revocation/list.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
 import type { IssuerSetup, SeenToken } from '../issuer.ts';
 import { roundedDuration, timeText } from '../times.ts';
-import { nameSubject, type Prepared } from '../users/subject.ts';
+import { type EntryPlan, nameSubject } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 import type { Outcome } from './revoke-outcome.ts';
 
-type Draft = Prepared['draft'];
+type Draft = EntryPlan['draft'];
 
 /** Makes a command to paste, for this config. */
 type ToPaste = (...args: readonly string[]) => string;
@@ -34,7 +34,7 @@ export function lateText(count: number): string {
 
 /** Whether the command is about sessions only. */
 export function areSessions(
-  { config: { login } }: Prepared,
+  { config: { login } }: EntryPlan,
   issuers: readonly IssuerSetup[],
 ): boolean {
   return (
@@ -70,7 +70,7 @@ export function summaryText({ revoked, already, unreadable }: Outcome, onlySessi
 }
 
 /** Says that no issuer knows a token of the subject. */
-export function unknownText(prepared: Prepared, issuers: readonly IssuerSetup[]): string {
+export function unknownText(prepared: EntryPlan, issuers: readonly IssuerSetup[]): string {
   const { draft } = prepared;
   const names = issuers.map(({ authenticator }) => authenticator.name).join(', ');
   const noun = areSessions(prepared, issuers) ? 'session' : 'token';
@@ -143,7 +143,7 @@ export function lingeringText(
  */
 export function adviceText(
   toPaste: ToPaste,
-  { config, draft: { kind, name }, token }: Prepared,
+  { config, draft: { kind, name }, token }: EntryPlan,
   tokens: readonly SeenToken[],
   isExact = false,
   nextLogin?: string,

@@ -6,7 +6,7 @@ import type { CommandContext } from '../context.ts';
 import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import type { EntryOptions, Prepared } from '../users/subject.ts';
+import type { EntryOptions, EntryPlan } from '../users/subject.ts';
 import { noOutcome, type Outcome } from './revoke-outcome.ts';
 import {
   adviceText,
@@ -33,7 +33,7 @@ interface RevokeTexts {
 /** Revokes the tokens of a subject, has every replica forget what it has cached, and prints both. */
 export async function revokeTokens(
   context: CommandContext,
-  prepared: Prepared,
+  prepared: EntryPlan,
   issuers: readonly IssuerSetup[],
   options: EntryOptions,
   { json, nextLogin, listsEarlier = true }: RevokeTexts = {},
@@ -73,7 +73,7 @@ export async function revokeTokens(
  */
 function createRevoker(
   context: CommandContext,
-  prepared: Prepared,
+  prepared: EntryPlan,
   issuers: readonly IssuerSetup[],
   printLine: (line: string, already: boolean) => void,
 ) {
@@ -135,7 +135,7 @@ function createRevoker(
 }
 
 function makeSelection(
-  { draft: { kind, name }, token }: Prepared,
+  { draft: { kind, name }, token }: EntryPlan,
   { authenticator }: IssuerSetup,
 ): TokenSelection {
   if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
@@ -160,7 +160,7 @@ interface ForgetTexts {
 /** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
 async function forget(
   context: CommandContext,
-  { config, draft }: Prepared,
+  { config, draft }: EntryPlan,
   options: EntryOptions,
   { makeJson, effect, advice, revokeLate }: ForgetTexts,
 ): Promise<ExitCode> {

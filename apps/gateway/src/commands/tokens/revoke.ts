@@ -7,7 +7,7 @@ import { digestLength, jtiText } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
-import { type EntryOptions, type Prepared, prepare } from '../users/subject.ts';
+import { type EntryOptions, type EntryPlan, planEntry } from '../users/subject.ts';
 import { canHaveName } from '../users/user-names.ts';
 import { isComplete, noOutcome } from './revoke-outcome.ts';
 import { areSessions, summaryText, unknownText } from './revoke-texts.ts';
@@ -16,7 +16,7 @@ import { revokeTokens } from './revoke-tokens.ts';
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   refuseIds(context, options);
-  const prepared = await prepare(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
+  const prepared = await planEntry(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
   const { kind } = prepared.draft;
   const issuers = findIssuers(context, prepared, options);
   const selected = await completeSubject(context, prepared, issuers);
@@ -41,7 +41,7 @@ export async function revoke(context: CommandContext, options: EntryOptions): Pr
 
 async function remarkUser(
   context: CommandContext,
-  { config, draft }: Prepared,
+  { config, draft }: EntryPlan,
   { authenticator, config: file, wait }: EntryOptions,
 ): Promise<void> {
   const authenticatorArgs = authenticator === undefined ? [] : ['--authenticator', authenticator];
@@ -66,7 +66,7 @@ function refuseIds(context: CommandContext, { jti, sid, config }: EntryOptions):
 /** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
 export function findIssuers(
   context: CommandContext,
-  { config, draft: { kind, name } }: Prepared,
+  { config, draft: { kind, name } }: EntryPlan,
   options: EntryOptions,
 ): readonly IssuerSetup[] {
   if (kind === 'all') return [];
@@ -89,9 +89,9 @@ export function findIssuers(
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
 async function completeSubject(
   context: CommandContext,
-  prepared: Prepared,
+  prepared: EntryPlan,
   issuers: readonly IssuerSetup[],
-): Promise<Prepared | undefined> {
+): Promise<EntryPlan | undefined> {
   const { kind, name: digits } = prepared.draft;
   if (kind !== 'token' || digits.length === digestLength) return prepared;
   const users = new Map<string, string>();

@@ -37,10 +37,10 @@ export async function findByName(
     : match;
 }
 
-/** The answer of one authenticator. `named` is a found user with the names that Kubernetes sees. */
+/** The answer of one authenticator. */
 type NameAnswer = { readonly config: AuthenticatorConfig } & (
   | Exclude<UserMatch, { readonly kind: 'found' }>
-  | { readonly kind: 'found'; readonly user: UserInfo; readonly named: NamedUser }
+  | { readonly kind: 'found'; readonly user: UserInfo; readonly policyAnswer: NamedUser }
   | ({ readonly kind: 'failed' } & AskFailure)
 );
 
@@ -60,8 +60,8 @@ export function findByNameInEach(
       const username = name.slice(authenticator.username.prefix.length);
       const match = await findByName(context, plugin, username, { signal });
       if (match.kind !== 'found') return { config: authenticator, ...match };
-      const named = createIdentityPolicy(config, authenticator)(match.user);
-      return { config: authenticator, ...match, named };
+      const policyAnswer = createIdentityPolicy(config, authenticator)(match.user);
+      return { config: authenticator, ...match, policyAnswer };
     },
     (authenticator, failure) => ({ config: authenticator, kind: 'failed', ...failure }),
   );

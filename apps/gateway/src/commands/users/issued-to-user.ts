@@ -15,8 +15,8 @@ export async function readIssuedTokens(
 ) {
   const counts = { revoked: 0, expired: 0, unreadable: 0 };
   const digests: string[] = [];
-  const lists = new Set<string>();
-  let first: UserInfo | undefined;
+  const groupLists = new Set<string>();
+  let firstUser: UserInfo | undefined;
   await withIssuer(context, setUpIssuer(context, config, authenticator), async (issuer) => {
     for await (const token of issuer.list({ username })) {
       if ('problem' in token) counts.unreadable++;
@@ -24,8 +24,8 @@ export async function readIssuedTokens(
       else if (token.expiresAt && token.expiresAt.getTime() <= context.now()) counts.expired++;
       else {
         digests.push(token.digest);
-        first ??= token.user;
-        lists.add(JSON.stringify([...(token.user.groups ?? [])].sort()));
+        firstUser ??= token.user;
+        groupLists.add(JSON.stringify([...(token.user.groups ?? [])].sort()));
       }
     }
   });
@@ -34,10 +34,10 @@ export async function readIssuedTokens(
   trace(
     `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`,
   );
-  if (lists.size > 1) trace('the tokens have different groups: each token gives only its own');
+  if (groupLists.size > 1) trace('the tokens have different groups: each token gives only its own');
   if (unreadable > 0) trace(`records that can't be read, of whichever user: ${unreadable}`);
   const groups = [
-    ...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list))),
+    ...new Set([...groupLists].flatMap((list): readonly string[] => JSON.parse(list))),
   ].sort();
-  return { revoked, expired, digests, user: first && { ...first, groups } };
+  return { revoked, expired, digests, user: firstUser && { ...firstUser, groups } };
 }

@@ -32,18 +32,18 @@ export async function lookUpByDirectory(
   limit: number,
 ): Promise<DirectoryRow> {
   const { name, directory } = authenticator;
-  const unknown = { answer: "can't be looked up", account: null } as const;
-  if (directory === undefined) return { ...unknown, reason: 'only a token shows its user' };
-  const { by, groups, authenticator: directoryName } = directory;
-  if (by !== 'username') {
-    const key = by === 'uid' ? by : `extra ${by.extra}`;
+  const unknownRow = { answer: "can't be looked up", account: null } as const;
+  if (directory === undefined) return { ...unknownRow, reason: 'only a token shows its user' };
+  const { by: lookUpKey, groups, authenticator: directoryName } = directory;
+  if (lookUpKey !== 'username') {
+    const key = lookUpKey === 'uid' ? lookUpKey : `extra ${lookUpKey.extra}`;
     const reason = `only a token shows its user's ${key}, by which ${directoryName} finds them`;
-    return { ...unknown, reason };
+    return { ...unknownRow, reason };
   }
   const { violation } = createIdentityPolicy(config, authenticator)({ username });
-  if (violation) return { ...unknown, answer: 'refused by policy', reason: violation.rule };
-  const joined = { ...authenticator, directory };
-  const row = await lookUpInDirectory(config, joined, { username }, observer, limit);
+  if (violation) return { ...unknownRow, answer: 'refused by policy', reason: violation.rule };
+  const joinedAuthenticator = { ...authenticator, directory };
+  const row = await lookUpInDirectory(config, joinedAuthenticator, { username }, observer, limit);
   if (groups !== 'replace')
     observer.onStep(name, `only a token shows the groups that ${name} itself gives`);
   return row;
@@ -89,7 +89,7 @@ async function find(
   const decision = await findInDirectory(plugin, name, context).catch((error: unknown) => {
     throw addDirectoryName(error, directory, name);
   });
-  const known = { directory, answer: 'known', reason: username.prefix + user.username } as const;
+  const knownRow = { directory, answer: 'known', reason: username.prefix + user.username } as const;
   const isMissing = decision.kind === 'rejected' && decision.reason === 'unknown-user';
   if (isMissing) return { directory, answer: 'not known', reason: '', account: 'not found' };
   if (decision.kind === 'no-opinion') {
@@ -100,11 +100,14 @@ async function find(
       : '';
     return { directory, answer, reason, account: 'not found' };
   }
-  if (decision.kind === 'rejected') return { ...known, account: decision.reason };
-  const { user: named, violation } = createIdentityPolicy(config, directoryConfig)(decision.user);
-  onNames(authenticator, decision.user, named, directory);
+  if (decision.kind === 'rejected') return { ...knownRow, account: decision.reason };
+  const { user: kubernetesUser, violation } = createIdentityPolicy(
+    config,
+    directoryConfig,
+  )(decision.user);
+  onNames(authenticator, decision.user, kubernetesUser, directory);
   const account = 'good';
   return violation
     ? { directory, answer: 'refused by policy', reason: violation.rule, account }
-    : { ...known, account };
+    : { ...knownRow, account };
 }

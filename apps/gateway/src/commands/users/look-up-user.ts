@@ -41,7 +41,7 @@ export async function lookUpUser(
         ...(await lookUpByDirectory(config, authenticator, username, observer, limit)),
       };
     }
-    const found = { ...row, tokens: issued?.digests.length ?? null, issued };
+    const rowWithTokens = { ...row, tokens: issued?.digests.length ?? null, issued };
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
     const user = isAsked
       ? await askForUser(context, authenticator, plugin, username, observer, limit)
@@ -50,19 +50,31 @@ export async function lookUpUser(
       // The groups of tokens that have ended count no more.
       const hadTokens = issued !== undefined && issued.revoked + issued.expired > 0;
       if (hadTokens)
-        return { ...found, answer: 'known', reason: authenticator.username.prefix + username };
+        return {
+          ...rowWithTokens,
+          answer: 'known',
+          reason: authenticator.username.prefix + username,
+        };
       const account = plugin.revalidate ? 'not found' : null;
-      return { ...found, answer: 'not known', account };
+      return { ...rowWithTokens, answer: 'not known', account };
     }
     const account = await readAccountState(context, authenticator, plugin, user, limit);
-    const { user: named, violation } = createIdentityPolicy(config, authenticator)(user);
-    observer.onNames(name, user, named);
+    const { user: kubernetesUser, violation } = createIdentityPolicy(config, authenticator)(user);
+    observer.onNames(name, user, kubernetesUser);
     if (violation)
-      return { ...found, answer: 'refused by policy', reason: violation.rule, account };
-    const known = { ...found, answer: 'known', reason: named.username, account } as const;
-    if (directory === undefined) return known;
-    const joined = { ...authenticator, directory };
-    return join(known, await lookUpInDirectory(config, joined, user, observer, limit));
+      return { ...rowWithTokens, answer: 'refused by policy', reason: violation.rule, account };
+    const knownRow = {
+      ...rowWithTokens,
+      answer: 'known',
+      reason: kubernetesUser.username,
+      account,
+    } as const;
+    if (directory === undefined) return knownRow;
+    const joinedAuthenticator = { ...authenticator, directory };
+    return joinRows(
+      knownRow,
+      await lookUpInDirectory(config, joinedAuthenticator, user, observer, limit),
+    );
   } catch (error) {
     return { ...row, answer: unavailable, ...describeFailure(authenticator, error) };
   }
@@ -86,9 +98,9 @@ async function askForUser(
 }
 
 /** Joins what the authenticator and its directory say of a user: a token needs both. */
-function join(row: LookUpRow, inDirectory: DirectoryRow): LookUpRow {
-  const { answer, directory, account } = inDirectory;
-  if (answer === unavailable || answer === 'refused by policy') return { ...row, ...inDirectory };
+function joinRows(row: LookUpRow, directoryRow: DirectoryRow): LookUpRow {
+  const { answer, directory, account } = directoryRow;
+  if (answer === unavailable || answer === 'refused by policy') return { ...row, ...directoryRow };
   return row.account === null || row.account === 'good' ? { ...row, directory, account } : row;
 }
 

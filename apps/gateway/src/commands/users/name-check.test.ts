@@ -16,7 +16,7 @@ const isJane: LookUp = async () => ({ username: 'jane' });
 const wordsFor = (name: string) => ['block', '--user', name, '--for', '8h'];
 const check = (backends: Parameters<typeof configOf>[0], name = 'corp:Jane') =>
   checkName(createTestContext(), configOf(backends), name);
-const right = { isUnknown: false, others: [], unchecked: [] };
+const right = { isUnknown: false, otherNames: [], unchecked: [] };
 
 /** What the command says instead of what it would do; undefined when it goes on. */
 async function refusal(...given: Parameters<typeof check>): Promise<string | undefined> {
@@ -62,7 +62,7 @@ describe('a name that a directory has for a user of another name', () => {
     }
     const none = { kind: 'rejected', reason: 'unknown-user' } as const;
     expect(await check({ corp: { lookUp: isJane, revalidate: async () => none } })).toMatchObject({
-      others: ['corp:jane'],
+      otherNames: ['corp:jane'],
     });
   });
 
@@ -76,7 +76,7 @@ describe('a name that a directory has for a user of another name', () => {
     ] as const) {
       const backends = { corp: isJane, eu: { prefix: 'corp:', lookUp: eu } };
       expect(await refusal(backends)).toBeUndefined();
-      expect(await check(backends)).toMatchObject({ others: ['corp:jane'], unchecked: [why] });
+      expect(await check(backends)).toMatchObject({ otherNames: ['corp:jane'], unchecked: [why] });
     }
   });
 
@@ -118,7 +118,7 @@ test('a plugin that does not start delays no answer of another one, and the chec
   );
   await vi.advanceTimersByTimeAsync(5_000);
   expect(await check).toMatchObject({
-    others: ['corp:jane'],
+    otherNames: ['corp:jane'],
     unchecked: ["stuck can't check it (no answer within 5s)"],
   });
 });

@@ -13,7 +13,7 @@ interface NameCheck {
   /** No authenticator has a user of this name. */
   readonly isUnknown: boolean;
   /** If no user has this name: the users that a directory finds by it, as Kubernetes sees them, such as `corp:jane` for `corp:Jane`. */
-  readonly others: readonly string[];
+  readonly otherNames: readonly string[];
   /** Commands take these names with `--exact` only: they have no prefix, and users of other authenticators have one. */
   readonly isExact: boolean;
   /** The authenticators that could not check it, and why. Empty if another one knows the name. */
@@ -21,7 +21,7 @@ interface NameCheck {
 }
 
 /**
- * Asks those whose users have names like this one. It never throws.
+ * Asks the authenticators whose users have names like this one. It never throws.
  *
  * @param name as Kubernetes sees it
  * @param wait see `lookUpLimit`
@@ -36,7 +36,7 @@ export async function checkName(
   const answers = await findByNameInEach(context, config, owners, name, lookUpLimit(wait));
   const names = answers.flatMap((answer) => {
     if (answer.kind === 'refused') return [name];
-    return answer.kind === 'found' ? [answer.named.user.username] : [];
+    return answer.kind === 'found' ? [answer.policyAnswer.user.username] : [];
   });
   const isKnown = names.includes(name);
   const unchecked = answers.flatMap((answer) =>
@@ -45,7 +45,7 @@ export async function checkName(
   return {
     name,
     isUnknown: answers.every(({ kind }) => kind === 'not found'),
-    others: isKnown ? [] : [...new Set(names)],
+    otherNames: isKnown ? [] : [...new Set(names)],
     isExact: isBare(config, owners),
     unchecked: isKnown ? [] : unchecked,
   };
@@ -80,15 +80,15 @@ export function refuseOtherName(
   wordsFor: WordsFor,
   config?: string,
 ): void {
-  const { name, others, unchecked } = checked;
-  if (others.length === 0 || unchecked.length > 0) return;
+  const { name, otherNames, unchecked } = checked;
+  if (otherNames.length === 0 || unchecked.length > 0) return;
   const exact =
     helpdeskScript(context) === undefined
       ? 'if you mean a user of exactly this name, add --exact'
       : 'if you mean a user of exactly this name, ask an administrator, who can add --exact';
   throw new UsageError(
-    `nothing was done: ${otherNames(name, others)}, and names are as Kubernetes sees them, so this would have no effect`,
-    `${exact}. Otherwise, run:${commands(context, checked, wordsFor, config)}`,
+    `nothing was done: ${describeOtherNames(name, otherNames)}, and names are as Kubernetes sees them, so this would have no effect`,
+    `${exact}. Otherwise, run:${listCommands(context, checked, wordsFor, config)}`,
   );
 }
 
@@ -99,12 +99,12 @@ export function remarkOtherName(
   wordsFor: WordsFor,
   config?: string,
 ): void {
-  const { name, others } = checked;
-  if (others.length === 0) return;
+  const { name, otherNames } = checked;
+  if (otherNames.length === 0) return;
   printRemark(
     context,
-    `${otherNames(name, others)}: names are as Kubernetes sees them`,
-    `to name that user, run:${commands(context, checked, wordsFor, config)}`,
+    `${describeOtherNames(name, otherNames)}: names are as Kubernetes sees them`,
+    `to name that user, run:${listCommands(context, checked, wordsFor, config)}`,
   );
 }
 
@@ -130,18 +130,21 @@ export function remarkDoubts(
   );
 }
 
-function otherNames(name: string, others: readonly string[]): string {
-  return `${printable(name)} is ${others.map(printable).join(' or ')}`;
+function describeOtherNames(name: string, otherNames: readonly string[]): string {
+  return `${printable(name)} is ${otherNames.map(printable).join(' or ')}`;
 }
 
-function commands(
+function listCommands(
   context: CommandContext,
-  { others, isExact }: NameCheck,
+  { otherNames, isExact }: NameCheck,
   wordsFor: WordsFor,
   config?: string,
 ): string {
-  const more = isExact ? ['--exact'] : [];
-  return others
-    .map((other) => `\n  ${commandLine(context, [...wordsFor(other), ...more], config)}`)
+  const exactOption = isExact ? ['--exact'] : [];
+  return otherNames
+    .map(
+      (otherName) =>
+        `\n  ${commandLine(context, [...wordsFor(otherName), ...exactOption], config)}`,
+    )
     .join('');
 }

@@ -5,17 +5,19 @@ import { isCodeSubject } from '../../login/factors/second-factor.ts';
 
 export type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
 
-/** Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have. */
+/** Reads lockouts, with the names that Kubernetes sees. Leaves out lockouts of authenticators that the config does not have. */
 export async function namedLockouts(
   redis: ProbedRedis,
   { authenticators, lockout }: GatewayConfig,
   name?: string,
 ) {
-  const all = (await readLockouts(redis, lockout)).flatMap((one) => {
-    const owner = authenticators.find((each) => each.name === one.authenticator);
-    return owner === undefined ? [] : [{ ...one, user: owner.username.prefix + one.username }];
+  const lockouts = (await readLockouts(redis, lockout)).flatMap((sharedLockout) => {
+    const owner = authenticators.find((a) => a.name === sharedLockout.authenticator);
+    return owner === undefined
+      ? []
+      : [{ ...sharedLockout, user: owner.username.prefix + sharedLockout.username }];
   });
-  return name === undefined ? all : all.filter(({ user }) => user === name);
+  return name === undefined ? lockouts : lockouts.filter(({ user }) => user === name);
 }
 
 export function lockoutJson({
@@ -26,6 +28,13 @@ export function lockoutJson({
   isLockedOut,
   until,
 }: NamedLockout): object {
-  const of = isCodeSubject(subject) ? { secondFactor: true } : { subject };
-  return { user, authenticator, ...of, refused, lockedOut: isLockedOut, until: new Date(until) };
+  const subjectJson = isCodeSubject(subject) ? { secondFactor: true } : { subject };
+  return {
+    user,
+    authenticator,
+    ...subjectJson,
+    refused,
+    lockedOut: isLockedOut,
+    until: new Date(until),
+  };
 }

@@ -32,11 +32,11 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
   readonly expect?: number;
 }
 
-/** A Prepared has what a command that writes to the list knows before it does anything. With `--digest`, the name has the given digits. */
-export type Prepared = Awaited<ReturnType<typeof prepare>>;
+/** With `--digest`, the name has the digits that were typed. */
+export type EntryPlan = Awaited<ReturnType<typeof planEntry>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
-export async function prepare(
+export async function planEntry(
   context: CommandContext,
   options: EntryOptions,
   action: Entry['action'],
@@ -52,12 +52,12 @@ export async function prepare(
   if (token !== undefined && (action === 'block' || action === 'revoke')) {
     await refusePasswordToken(context, config, token, action, options.config);
   }
-  const { reason, by } = options;
-  const draft: Omit<Draft, 'until'> = { action, ...subject, by, ...(reason && { reason }) };
+  const { reason, by: author } = options;
+  const draft: Omit<Draft, 'until'> = { action, ...subject, by: author, ...(reason && { reason }) };
   return { config, draft, token };
 }
 
-const ways = {
+const subjectFlags = {
   user: '--user NAME',
   group: '--group NAME',
   token: '--token (which is read from standard input)',
@@ -67,19 +67,21 @@ const ways = {
   all: '--all',
 } as const;
 
-type SubjectKind = keyof typeof ways;
+type SubjectKind = keyof typeof subjectFlags;
 
-/** @param kinds those that the command `verb` takes. @throws UsageError unless exactly one of these is given */
+/** @param kinds what the command `verb` takes. @throws UsageError unless exactly one of these is given */
 export function subjectKind(
   options: SubjectOptions,
   verb: string,
   kinds: readonly SubjectKind[],
 ): SubjectKind {
-  const [kind, ...others] = (Object.keys(ways) as SubjectKind[]).filter((each) => options[each]);
-  if (kind !== undefined && others.length === 0) return kind;
+  const [kind, ...furtherKinds] = (Object.keys(subjectFlags) as SubjectKind[]).filter(
+    (kindName) => options[kindName],
+  );
+  if (kind !== undefined && furtherKinds.length === 0) return kind;
   throw new UsageError(
     `it is not clear what to ${verb}`,
-    `write exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`,
+    `write exactly one of: ${kinds.map((kindName) => subjectFlags[kindName]).join(', ')}`,
   );
 }
 
@@ -139,17 +141,18 @@ async function refusePasswordToken(
   config: GatewayConfig,
   token: string,
   verb: 'block' | 'revoke',
-  named?: string,
+  configFile?: string,
 ) {
-  const more = verb === 'block' ? ['--for', '8h'] : [];
-  const byName = (name: string) => commandLine(context, [verb, '--user', name, ...more], named);
+  const durationOption = verb === 'block' ? ['--for', '8h'] : [];
+  const makeUserCommand = (name: string) =>
+    commandLine(context, [verb, '--user', name, ...durationOption], configFile);
   const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
-    return created.map((one) => shapeOf(one, token));
+    return created.map((a) => describeShape(a, token));
   }).catch((error: unknown) => {
-    const why = `to ${verb} a token, each authenticator must say whether it contains a password, and one can't`;
+    const cause = `to ${verb} a token, each authenticator must say whether it contains a password, and one can't`;
     throw new FixableError(
-      `nothing was done: ${why}: ${describeCauses(error).join('; ')}`,
-      `fix that, or name the user: ${byName('NAME')}`,
+      `nothing was done: ${cause}: ${describeCauses(error).join('; ')}`,
+      `fix that, or name the user: ${makeUserCommand('NAME')}`,
     );
   });
   const logins = shapes.filter(({ username }) => username !== undefined);
@@ -159,7 +162,7 @@ async function refusePasswordToken(
       `nothing was done: the token contains a password, for authenticator${logins.length === 1 ? '' : 's'} ${names}. The same login ` +
         'in another spelling, such as with other capitals in the name, is another token, so this command would have no effect',
       'name the user as Kubernetes sees them (username in the log), and have the password changed. If the token contains the ' +
-        `name as the backend writes it, run:${logins.map(({ username = '' }) => `\n  ${byName(username)}`).join('')}`,
+        `name as the backend writes it, run:${logins.map(({ username = '' }) => `\n  ${makeUserCommand(username)}`).join('')}`,
     );
   }
   if (shapes.some(({ recognized }) => recognized)) return;
@@ -172,16 +175,16 @@ async function refusePasswordToken(
 /**
  * Asks an authenticator what a token is, by its text alone. `username`, if it carries a password, is as Kubernetes would see it.
  */
-function shapeOf(
+function describeShape(
   { config: { name, username }, authenticator }: CreatedAuthenticator,
   token: string,
 ) {
   try {
-    const typed: unknown = authenticator.claimedName?.(token);
-    if (typed === undefined)
+    const claimedName: unknown = authenticator.claimedName?.(token);
+    if (claimedName === undefined)
       return { authenticator: name, recognized: authenticator.recognizes?.(token) !== false };
-    if (typeof typed === 'string' && typed !== '')
-      return { authenticator: name, username: username.prefix + typed };
+    if (typeof claimedName === 'string' && claimedName !== '')
+      return { authenticator: name, username: username.prefix + claimedName };
   } catch {
     // What was thrown may quote the token.
   }

@@ -27,11 +27,10 @@ export function canHaveName(
   return name.startsWith(prefix) && name !== prefix;
 }
 
-/**
- * A Candidate is a name as Kubernetes may see it. `isExact`: it begins with no prefix of the config, so a command takes it with `--exact`.
- */
 interface Candidate {
+  /** As Kubernetes may see it. */
   readonly name: string;
+  /** It begins with no prefix of the config, so a command takes it with `--exact`. */
   readonly isExact: boolean;
 }
 
@@ -48,18 +47,23 @@ export function candidatesFor(
   authenticators: readonly Pick<IdentityConfig, 'username' | 'groups'>[],
   isExact = false,
 ): readonly Candidate[] | undefined {
-  const all = new Set(
-    authenticators.map((one) => (kind === 'user' ? one.username : one.groups).prefix),
+  const allPrefixes = new Set(
+    authenticators.map(
+      (identity) => (kind === 'user' ? identity.username : identity.groups).prefix,
+    ),
   );
-  const prefixes = [...all].filter((prefix) => prefix !== '');
+  const prefixes = [...allPrefixes].filter((prefix) => prefix !== '');
   if (isExact || prefixes.length === 0) return undefined;
-  const own = prefixes.filter((prefix) => name.startsWith(prefix));
-  if (own.some((prefix) => name !== prefix)) return undefined;
-  if (own[0] !== undefined)
-    throw new UsageError(`--${kind} is only a prefix`, `write --${kind} ${own[0]}NAME`);
+  const matchingPrefixes = prefixes.filter((prefix) => name.startsWith(prefix));
+  if (matchingPrefixes.some((prefix) => name !== prefix)) return undefined;
+  if (matchingPrefixes[0] !== undefined)
+    throw new UsageError(
+      `--${kind} is only a prefix`,
+      `write --${kind} ${matchingPrefixes[0]}NAME`,
+    );
   return [
     ...prefixes.map((prefix) => ({ name: prefix + name, isExact: false })),
-    ...(all.has('') ? [{ name, isExact: true }] : []),
+    ...(allPrefixes.has('') ? [{ name, isExact: true }] : []),
   ];
 }
 
@@ -80,14 +84,15 @@ export async function requirePrefix(
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
   const limit = lookUpLimit(wait);
-  const answers = kind === 'user' ? await whoKnows(context, config, name, candidates, limit) : [];
+  const answers =
+    kind === 'user' ? await askWhoKnows(context, config, name, candidates, limit) : [];
   const exact =
-    candidates.some((one) => one.isExact) || helpdeskScript(context)
+    candidates.some((candidate) => candidate.isExact) || helpdeskScript(context)
       ? ''
       : ', or add --exact if the name is right as it is';
   throw new UsageError(
     `nothing was done: --${kind} ${printable(name)} doesn't begin with a prefix of this config, and names are as Kubernetes sees them`,
-    `write one of these${exact}:${listing(context, kind, candidates, answers)}`,
+    `write one of these${exact}:${listCandidates(context, kind, candidates, answers)}`,
   );
 }
 
@@ -99,7 +104,7 @@ interface FindOptions {
 }
 
 /**
- * Finds the user of a command that only shows something: the one name that an authenticator, a session, a block or a lockout has.
+ * Finds the user of a command that only shows something: the only name that an authenticator, a session, a block or a lockout has.
  *
  * @returns also what was not looked up, for `remarkFound`
  * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
@@ -110,15 +115,19 @@ export async function findUser(
   name: string,
   { isExact = false, redis }: FindOptions = {},
 ) {
-  const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
-  if (all === undefined) return { name, isExact, doubt: '' };
+  const allCandidates = candidatesFor('user', name, namingAuthenticators(config), isExact);
+  if (allCandidates === undefined) return { name, isExact, doubt: '' };
   const answers =
-    all.length === 1 ? [] : await whoKnows(context, config, name, all, lookUpLimit(), redis);
-  const candidates = asKnown(all, answers);
-  const known =
-    candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
-  const [found, ...others] = known;
-  if (found !== undefined && others.length === 0) {
+    allCandidates.length === 1
+      ? []
+      : await askWhoKnows(context, config, name, allCandidates, lookUpLimit(), redis);
+  const candidates = asKnown(allCandidates, answers);
+  const matches =
+    candidates.length === 1
+      ? candidates
+      : candidates.filter((candidate) => isKnown(candidate, answers));
+  const [match, ...furtherMatches] = matches;
+  if (match !== undefined && furtherMatches.length === 0) {
     const unasked = answers.filter(
       ({ answer, isOfUser = false }) =>
         !isOfUser && (answer === unavailable || answer === "can't be looked up"),
@@ -130,7 +139,7 @@ export async function findUser(
       ),
     );
     return {
-      ...found,
+      ...match,
       doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})`,
     };
   }
@@ -143,10 +152,13 @@ export async function findUser(
       ? ''
       : `. But ${[...down].join(', ')} can't be asked, so the name might be right`;
   const problem =
-    known.length === 0
+    matches.length === 0
       ? `no authenticator of this config knows a user ${printable(name)}${unsure}`
       : `--user ${printable(name)} matches several users, since names are as Kubernetes sees them`;
-  throw new UsageError(problem, `write one of these:${listing(context, 'user', all, answers)}`);
+  throw new UsageError(
+    problem,
+    `write one of these:${listCandidates(context, 'user', allCandidates, answers)}`,
+  );
 }
 
 /** Says which user a command is about, where that is not what was typed. */
@@ -160,26 +172,28 @@ export function remarkFound(
     printRemark(context, `${printable(typed)} is ${printable(name)}${doubt}`);
 }
 
-/** `asked`: the candidate. `name`: the same, or the name by which the authenticator knows the user. */
+/** `name`: the candidate, or the name by which the authenticator knows the user. */
 type Answers = readonly (Pick<
   LookUpRow,
   'authenticator' | 'answer' | 'reason' | 'tokens' | 'isOfUser'
 > & {
-  readonly asked: string;
+  readonly candidateName: string;
   readonly name: string;
 })[];
 
 /** Puts the names by which authenticators know a user in the place of what was typed: `corp:jane` of `corp:Jane`. */
 function asKnown(candidates: readonly Candidate[], answers: Answers): readonly Candidate[] {
-  return candidates.flatMap((one) => {
-    const known = answers.filter(({ asked, answer }) => asked === one.name && answer === 'known');
-    const names = new Set(known.map(({ name }) => name));
-    return names.size === 0 ? [one] : [...names].map((name) => ({ ...one, name }));
+  return candidates.flatMap((candidate) => {
+    const knownAnswers = answers.filter(
+      ({ candidateName, answer }) => candidateName === candidate.name && answer === 'known',
+    );
+    const names = new Set(knownAnswers.map(({ name }) => name));
+    return names.size === 0 ? [candidate] : [...names].map((name) => ({ ...candidate, name }));
   });
 }
 
 function isKnown({ name }: Candidate, answers: Answers): boolean {
-  return answers.some((one) => one.name === name && knows(one));
+  return answers.some((answer) => answer.name === name && knows(answer));
 }
 
 /**
@@ -191,7 +205,7 @@ function knows({ answer, tokens, isOfUser = false }: Answers[number]): boolean {
 }
 
 /** Asks who knows a name without a prefix. */
-async function whoKnows(
+async function askWhoKnows(
   context: CommandContext,
   config: GatewayConfig,
   username: string,
@@ -204,10 +218,10 @@ async function whoKnows(
     askAuthenticators(context, config, username, limit),
     withTimeLimit(limit, 'late', () => readTraces(context, config, names, redis)).catch(() => []),
   ]);
-  const others = traces.map(({ where, ...trace }) => {
-    return { ...trace, asked: trace.name, authenticator: where, tokens: null };
+  const traceAnswers = traces.map(({ where, ...trace }) => {
+    return { ...trace, candidateName: trace.name, authenticator: where, tokens: null };
   });
-  return [...answers, ...others];
+  return [...answers, ...traceAnswers];
 }
 
 /** Asks all authenticators. It prints a remark for each that can't be made. */
@@ -225,35 +239,35 @@ function askAuthenticators(
     limit,
     async (created) => {
       const row = await lookUpUser(context, config, created, username, observer, limit);
-      const asked = addPrefix(created.config);
-      return { ...row, asked, name: row.answer === 'known' ? row.reason : asked };
+      const candidateName = addPrefix(created.config);
+      return { ...row, candidateName, name: row.answer === 'known' ? row.reason : candidateName };
     },
     (authenticator, { reason: problem, isOfUser, isNotMade }) => {
       if (isNotMade) printRemark(context, printable(problem));
       const reason = isNotMade ? "it can't be made" : problem;
       const name = addPrefix(authenticator);
       const answer = { authenticator: authenticator.name, answer: unavailable, reason } as const;
-      return { ...answer, isOfUser, tokens: null, asked: name, name };
+      return { ...answer, isOfUser, tokens: null, candidateName: name, name };
     },
   );
 }
 
-/** Lists names to paste, those that are known first; what is after `#` is a comment for a shell. */
-function listing(
+/** Lists names to paste, known names first; what is after `#` is a comment for a shell. */
+function listCandidates(
   context: CommandContext,
   kind: 'user' | 'group',
-  all: readonly Candidate[],
+  candidates: readonly Candidate[],
   answers: Answers,
 ): string {
-  const sorted = asKnown(all, answers).toSorted(
-    (one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)),
+  const sorted = asKnown(candidates, answers).toSorted(
+    (a, b) => Number(isKnown(b, answers)) - Number(isKnown(a, answers)),
   );
   const isHelpdesk = helpdeskScript(context) !== undefined;
   const rows = sorted.map(({ name, isExact }) => {
     const word = printable(shellQuoted(name));
-    const answered = answers.filter((one) => one.name === name).map(wording);
+    const wordings = answers.filter((answer) => answer.name === name).map(describeAnswer);
     const remarks = [
-      ...(answered.length > 0 ? [answered.join(', ')] : []),
+      ...(wordings.length > 0 ? [wordings.join(', ')] : []),
       ...(isHelpdesk && isExact ? ['An administrator can name this user, with --exact'] : []),
     ];
     // The script for the helpdesk takes a name, and no option.
@@ -263,8 +277,8 @@ function listing(
   return `\n${columns(rows)}`.replaceAll('\n', '\n  ');
 }
 
-function wording(one: Answers[number]): string {
-  if (one.isOfUser)
-    return `${shownAnswer(one.answer)} for this user: ${one.authenticator} (${printable(one.reason)})`;
-  return `${knows(one) ? 'known' : shownAnswer(one.answer)}: ${one.authenticator}`;
+function describeAnswer(answer: Answers[number]): string {
+  if (answer.isOfUser)
+    return `${shownAnswer(answer.answer)} for this user: ${answer.authenticator} (${printable(answer.reason)})`;
+  return `${knows(answer) ? 'known' : shownAnswer(answer.answer)}: ${answer.authenticator}`;
 }

@@ -9,7 +9,7 @@ import { type SeenToken, seeToken, setUpIssuer, withIssuer } from '../issuer.ts'
 import { namedLockouts } from './named-lockouts.ts';
 
 /**
- * Reads the sessions of a user that would be accepted, the newest first, and those that none of our sealing keys opens.
+ * Reads the sessions of a user that would be accepted, the newest first, and the sessions that none of our sealing keys opens.
  *
  * @returns undefined without `login`
  */
@@ -18,20 +18,20 @@ export async function readSessions(
   config: GatewayConfig,
   name: string,
 ): Promise<readonly SeenToken[] | undefined> {
-  const one = config.authenticators.find((each) => each.name === config.login?.sessions);
-  if (one === undefined || !issuesTokens(one)) return undefined;
-  const issuing = setUpIssuer(context, config, one);
+  const sessionAuthenticator = config.authenticators.find((a) => a.name === config.login?.sessions);
+  if (sessionAuthenticator === undefined || !issuesTokens(sessionAuthenticator)) return undefined;
+  const issuing = setUpIssuer(context, config, sessionAuthenticator);
   const now = context.now();
-  const all: SeenToken[] = [];
+  const userSessions: SeenToken[] = [];
   await withIssuer(context, issuing, async (issuer) => {
     for await (const issued of issuer.list({ username: name, sessions: true })) {
-      if (!('problem' in issued)) all.push(seeToken(issued, issuing.nameUser, now));
+      if (!('problem' in issued)) userSessions.push(seeToken(issued, issuing.nameUser, now));
     }
   });
   const since = ({ session }: SeenToken) => session?.since ?? 0;
-  return all
+  return userSessions
     .filter(({ state }) => state === 'good' || state === 'sealed with other keys')
-    .sort((one, other) => since(other) - since(one));
+    .sort((a, b) => since(b) - since(a));
 }
 
 interface Trace {
@@ -63,11 +63,11 @@ export async function readTraces(
       }),
     );
   const sessions = config.login?.sessions ?? '';
-  const [ofSessions, ofFleet] = await Promise.all([
+  const [sessionTraces, fleetTraces] = await Promise.all([
     readSessionNames(context, config, names, sessions).catch(unchecked(sessions)),
     redis ? readFleet(redis, config).catch(unchecked('blocks and lockouts')) : [],
   ]);
-  return [...ofSessions, ...ofFleet].filter(({ name }) => names.includes(name));
+  return [...sessionTraces, ...fleetTraces].filter(({ name }) => names.includes(name));
 }
 
 async function readSessionNames(
@@ -79,17 +79,19 @@ async function readSessionNames(
   const counts = await Promise.all(
     names.map(async (name) => (await readSessions(context, config, name))?.length ?? 0),
   );
-  return names.flatMap((name, at): Trace[] => (counts[at] ? [{ name, where, ...known }] : []));
+  return names.flatMap((name, index): Trace[] =>
+    counts[index] ? [{ name, where, ...knownAnswer }] : [],
+  );
 }
 
-const known = { answer: 'known', reason: '' } as const;
+const knownAnswer = { answer: 'known', reason: '' } as const;
 
 /** Reads which users the running gateways refuse. */
 async function readFleet(redis: ProbedRedis, config: GatewayConfig): Promise<readonly Trace[]> {
   const [listing, lockouts] = await Promise.all([readListing(redis), namedLockouts(redis, config)]);
   const blocks = selectBlocks(listing).filter(({ kind }) => kind === 'user');
   return [
-    ...blocks.map(({ name }) => ({ name, where: 'blocks', ...known })),
-    ...lockouts.map(({ user }) => ({ name: user, where: 'lockouts', ...known })),
+    ...blocks.map(({ name }) => ({ name, where: 'blocks', ...knownAnswer })),
+    ...lockouts.map(({ user }) => ({ name: user, where: 'lockouts', ...knownAnswer })),
   ];
 }

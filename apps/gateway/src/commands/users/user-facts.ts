@@ -13,13 +13,12 @@ import type { SeenToken } from '../issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 import { readSessions } from './user-traces.ts';
 
-/** A Part has what was read, or why it could not be read. */
-export type Part<Value> = { readonly value: Value } | { readonly problem: string };
+export type Reading<Value> = { readonly value: Value } | { readonly problem: string };
 
-export type UserParts = Awaited<ReturnType<typeof readUserParts>>['parts'];
+export type UserFacts = Awaited<ReturnType<typeof readUserFacts>>['facts'];
 
-/** Names are as Kubernetes sees them. `digests` are those of valid tokens that were issued to the user; those of sessions are read here. */
-interface Subject {
+/** Names are as Kubernetes sees them. `digests` are the digests of valid tokens that were issued to the user; the digests of sessions are read here. */
+interface UserIdentifiers {
   readonly name: string;
   readonly groups: readonly string[];
   readonly digests: readonly string[];
@@ -27,53 +26,56 @@ interface Subject {
   readonly accounts: readonly string[];
 }
 
-/** Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one. */
-export async function readUserParts(
+/** Reads what may keep a user out or let them in, besides the backends. One fact that can't be read hides no other fact. */
+export async function readUserFacts(
   context: CommandContext,
   config: GatewayConfig,
-  { name, groups, digests, accounts }: Subject,
+  { name, groups, digests, accounts }: UserIdentifiers,
   redis: ProbedRedis | undefined,
 ) {
-  const [revocations, lockouts, all, audit] = await Promise.all([
-    partOf(() => readBlockList(context, config, needRedis(redis))),
-    partOf(async () => namedLockouts(needRedis(redis), config, name)),
-    partOf(() => readSessions(context, config, name)),
-    partOf(() => readTrail(config, name)),
+  const [revocations, lockouts, allSessions, audit] = await Promise.all([
+    toReading(() => readBlockList(context, config, needRedis(redis))),
+    toReading(async () => namedLockouts(needRedis(redis), config, name)),
+    toReading(() => readSessions(context, config, name)),
+    toReading(() => readTrail(config, name)),
   ]);
   const sessions =
-    'problem' in all ? all : { value: all.value?.filter(({ state }) => state === 'good') };
-  const ofSessions =
+    'problem' in allSessions
+      ? allSessions
+      : { value: allSessions.value?.filter(({ state }) => state === 'good') };
+  const sessionDigests =
     'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
-  const blocked = (names: BlockedNames) =>
-    'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
-  const ofIdTokens = 'value' in sessions ? groupsOfIdTokens(config, sessions.value ?? []) : [];
-  const blocks = blocked({ user: [name, ...accounts], group: [...groups, ...ofIdTokens] });
-  const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
+  const selectBlocks = (names: BlockedNames) =>
+    'problem' in revocations ? revocations : { value: findBlocks(revocations.value, names) };
+  const idTokenGroups = 'value' in sessions ? readIdTokenGroups(config, sessions.value ?? []) : [];
+  const blocks = selectBlocks({ user: [name, ...accounts], group: [...groups, ...idTokenGroups] });
+  const blockedTokens = selectBlocks({ token: [...digests, ...sessionDigests] });
   /** How many of the user's sessions none of the sealing keys of this config opens. */
-  const sealedElsewhere = 'value' in all ? (all.value?.length ?? 0) - ofSessions.length : 0;
+  const sealedElsewhere =
+    'value' in allSessions ? (allSessions.value?.length ?? 0) - sessionDigests.length : 0;
   return {
-    parts: { blocks, blockedTokens, lockouts, sessions, audit },
+    facts: { blocks, blockedTokens, lockouts, sessions, audit },
     sealedElsewhere,
     revocations,
   };
 }
 
 /** Returns the groups that users of providers have from their ID tokens, as Kubernetes sees them. No one can be asked for them. */
-function groupsOfIdTokens(
+function readIdTokenGroups(
   config: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
   sessions: readonly SeenToken[],
 ): readonly string[] {
   return sessions.flatMap(({ session }) => {
-    const one = config.authenticators.find(({ name }) => name === session?.authenticator);
-    if (session?.provider === undefined || one === undefined) return [];
+    const authenticator = config.authenticators.find(({ name }) => name === session?.authenticator);
+    if (session?.provider === undefined || authenticator === undefined) return [];
     const { user } = answerForProviderUser(session);
-    return createIdentityPolicy(config, one)(user).user.groups ?? [];
+    return createIdentityPolicy(config, authenticator)(user).user.groups ?? [];
   });
 }
 
-async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
+async function toReading<Value>(readValue: () => Promise<Value>): Promise<Reading<Value>> {
   try {
-    return { value: await read() };
+    return { value: await readValue() };
   } catch (error) {
     return { problem: describeCause(error) };
   }
@@ -87,7 +89,7 @@ function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
 type BlockedNames = Readonly<Partial<Record<Entry['kind'], readonly string[]>>>;
 
 /** Returns all blocks of these names: to end one of them is not enough. */
-function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, names: BlockedNames) {
+function findBlocks({ blocks }: { readonly blocks: readonly Entry[] }, names: BlockedNames) {
   return blocks.filter((block) => names[block.kind]?.includes(block.name));
 }
 
@@ -95,7 +97,7 @@ function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, names: Bloc
 const lastLines = 5;
 
 /** The keys of a line that are shown. The token's fingerprint, and who was asked, explain nothing here. */
-const shown = [
+const shownKeys = [
   ...[
     'time',
     'event',
@@ -129,10 +131,10 @@ export type TrailLine = Readonly<Record<string, string>>;
 /** Reads the last lines about a user. @throws Error when there is no audit trail, or it can't be read */
 async function readTrail({ audit, authenticators }: GatewayConfig, name: string) {
   if (audit === undefined) throw new Error('the config has no audit');
-  const prefixes = new Map(authenticators.map((one) => [one.name, one.username.prefix]));
-  const own = [...prefixes.values()].filter((prefix) => name.startsWith(prefix));
+  const prefixes = new Map(authenticators.map((a) => [a.name, a.username.prefix]));
+  const matchingPrefixes = [...prefixes.values()].filter((prefix) => name.startsWith(prefix));
   // The name without the longest prefix that it may have is in each line about the user.
-  const minimal = name.slice(Math.max(0, ...own.map(({ length }) => length)));
+  const minimal = name.slice(Math.max(0, ...matchingPrefixes.map(({ length }) => length)));
   const search = {
     text: auditJson(minimal).slice(1, -1),
     matches: (line: Readonly<Record<string, unknown>>) => isAbout(line, name, prefixes),
@@ -141,7 +143,7 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   const { lines, isPartial } = await findLastLines(audit, search);
   const texts = (line: Readonly<Record<string, unknown>>): TrailLine =>
     Object.fromEntries(
-      shown.flatMap((key) => (typeof line[key] === 'string' ? [[key, line[key]]] : [])),
+      shownKeys.flatMap((key) => (typeof line[key] === 'string' ? [[key, line[key]]] : [])),
     );
   return { lines: lines.map(texts), isPartial };
 }
@@ -159,12 +161,12 @@ function isAbout(
     authenticator,
     reason,
     kind,
-    name: named,
+    name: entryName,
   }: Readonly<Record<string, unknown>>,
   name: string,
   prefixes: ReadonlyMap<unknown, string>,
 ): boolean {
-  if (username === name || account === name || (kind === 'user' && named === name)) return true;
+  if (username === name || account === name || (kind === 'user' && entryName === name)) return true;
   if (typeof subject !== 'string') return false;
   const isPrefixed = reason === 'blocked' && !loginEvents.has(event);
   return (isPrefixed ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;

@@ -5,13 +5,12 @@ import type { ChainObserver } from '../../engine/chain/chain.ts';
 import type { CommandContext } from '../context.ts';
 import { printTable } from '../output.ts';
 
-/** An Observed has what `explain` has seen of the authenticators: the steps that they took, and the groups of users. */
-export type Observed = ReturnType<typeof createObserver>;
+export type ExplainTrace = ReturnType<typeof createTrace>;
 
-export function createObserver(config: Pick<GatewayConfig, 'authenticators' | 'login'>) {
+export function createTrace(config: Pick<GatewayConfig, 'authenticators' | 'login'>) {
   const { authenticators } = config;
-  // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
-  // `directory` is the one in which the user was looked up, and `directoryGroups` what the config does with its groups.
+  // `username` and `final` are as Kubernetes sees them. `final` contains the groups of `backend` that are not in `leftOut`, in the same order.
+  // The user was looked up in `directory`, and `directoryGroups` says what the config does with its groups.
   const groups: {
     authenticator: string;
     directory?: string;
@@ -23,10 +22,10 @@ export function createObserver(config: Pick<GatewayConfig, 'authenticators' | 'l
   }[] = [];
   const steps: { authenticator: string; step: string }[] = [];
   let ids: Credential | undefined;
-  let ofSession: string | undefined;
+  let sessionOwner: string | undefined;
   return {
-    /** The parts of the JSON. */
-    seen: { groups, steps },
+    /** Members of the JSON output. */
+    report: { groups, steps },
     /** The ids of the token, if it has some. */
     get credential() {
       return ids;
@@ -37,18 +36,19 @@ export function createObserver(config: Pick<GatewayConfig, 'authenticators' | 'l
     onCredential(_authenticator, credential) {
       ids = credential;
     },
-    onNames(link, given, named, directory) {
+    onNames(link, backendUser, kubernetesUser, directory) {
       // The directory of a user is asked after their own names are known.
-      if (directory === undefined) ofSession = providerOwner(config, link, given, named);
-      const authenticator = ofSession ?? link;
-      const allowed = new Set(named.groups);
-      const backend = [...new Set(given.groups)];
-      // A session names a user of another authenticator, with the prefixes of that one.
+      if (directory === undefined)
+        sessionOwner = providerOwner(config, link, backendUser, kubernetesUser);
+      const authenticator = sessionOwner ?? link;
+      const allowed = new Set(kubernetesUser.groups);
+      const backend = [...new Set(backendUser.groups)];
+      // A session names a user of another authenticator, with the prefixes of that authenticator.
       const owners = authenticators.filter(
-        (one) => one.username.prefix + given.username === named.username,
+        (a) => a.username.prefix + backendUser.username === kubernetesUser.username,
       );
-      const giver = directory ?? authenticator;
-      const owner = owners.find(({ name }) => name === giver) ?? owners[0];
+      const groupSource = directory ?? authenticator;
+      const owner = owners.find(({ name }) => name === groupSource) ?? owners[0];
       const prefix = owner?.groups.prefix ?? '';
       const leftOut = backend.filter((group) => !allowed.has(prefix + group));
       const final = backend.map((group) => prefix + group).filter((name) => allowed.has(name));
@@ -57,7 +57,7 @@ export function createObserver(config: Pick<GatewayConfig, 'authenticators' | 'l
         authenticator,
         ...(directory !== undefined && { directory }),
         ...(mode && { directoryGroups: mode }),
-        username: named.username,
+        username: kubernetesUser.username,
         backend,
         leftOut,
         final,
@@ -70,29 +70,29 @@ export function createObserver(config: Pick<GatewayConfig, 'authenticators' | 'l
 function providerOwner(
   { authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>,
   link: string,
-  given: UserInfo,
-  named: UserInfo,
+  backendUser: UserInfo,
+  kubernetesUser: UserInfo,
 ): string | undefined {
   if (login === undefined || link !== login.sessions) return undefined;
   const owners = authenticators.filter(
-    ({ username: { prefix } }) => prefix + given.username === named.username,
+    ({ username: { prefix } }) => prefix + backendUser.username === kubernetesUser.username,
   );
   if (owners.some(({ name }) => login.authenticators.includes(name))) return undefined;
   const checking = Object.values(login.providers).map(({ authenticator }) => authenticator);
   return owners.find(({ name }) => checking.includes(name))?.name;
 }
 
-export function printObserved(
+export function printTrace(
   context: CommandContext,
   config: Pick<GatewayConfig, 'authenticators'>,
-  { seen: { groups, steps } }: Observed,
+  { report: { groups, steps } }: ExplainTrace,
 ): void {
-  for (const one of groups) {
-    const { authenticator, directory, username, backend } = one;
+  for (const userGroups of groups) {
+    const { authenticator, directory, username, backend } = userGroups;
     const from =
       directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
     context.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${from}\n`);
-    const rows = namedGroups(config, one);
+    const rows = makeGroupRows(config, userGroups);
     if (backend.length === 0) context.stdout.write('none: the backend names none\n');
     else printTable(context, ['BACKEND', 'KUBERNETES'], rows);
   }
@@ -101,19 +101,19 @@ export function printObserved(
     context.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }
 
-type SeenGroups = Observed['seen']['groups'][number];
+type UserGroups = ExplainTrace['report']['groups'][number];
 
 /** Makes a row for each group: as the backend names it, and as Kubernetes sees it, or why it does not. */
-function namedGroups(
+function makeGroupRows(
   { authenticators }: Pick<GatewayConfig, 'authenticators'>,
-  { authenticator, directory, directoryGroups, backend, leftOut, final }: SeenGroups,
+  { authenticator, directory, directoryGroups, backend, leftOut, final }: UserGroups,
 ): readonly (readonly string[])[] {
   const names = final.values();
-  const ofConfig = authenticators.find(({ name }) => name === authenticator)?.directory;
+  const directoryConfig = authenticators.find(({ name }) => name === authenticator)?.directory;
   const isReplaced = directory === undefined && directoryGroups === 'replace';
   const isUnused = directory !== undefined && directoryGroups === 'keep';
   return backend.map((group) => {
-    if (isReplaced) return [group, `replaced by the groups of ${ofConfig?.authenticator}`];
+    if (isReplaced) return [group, `replaced by the groups of ${directoryConfig?.authenticator}`];
     if (isUnused) return [group, 'not used: directory.groups is keep'];
     return [
       group,
