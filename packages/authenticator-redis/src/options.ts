@@ -182,7 +182,11 @@ export const optionsSchema = section(
     }
     if (connection === undefined) return undefined;
     return {
-      ...{ connection, keyPrefix, layout, unknown: unknownToken, trackLastUse },
+      connection,
+      keyPrefix,
+      layout,
+      unknown: unknownToken,
+      trackLastUse,
       // For the commands that create, list and revoke tokens.
       admin: settleAdmin(admin, connection, keys, complain),
       token: { prefix: tokenPrefix, pattern: tokenPattern },

@@ -273,27 +273,28 @@ function replyProblem(
 
 /** The position of the first key in the arguments, for commands that have a key and no secret. */
 const firstKey: Readonly<Record<string, number>> = {
-  ...{
-    get: 0,
-    getrange: 0,
-    hmget: 0,
-    hgetall: 0,
-    hlen: 0,
-    set: 0,
-    hset: 0,
-    hdel: 0,
-    del: 0,
-    unlink: 0,
-    pttl: 0,
-  },
-  ...{ pexpire: 0 },
-  ...{ eval: 2, evalsha: 2, eval_ro: 2, evalsha_ro: 2 },
+  get: 0,
+  getrange: 0,
+  hmget: 0,
+  hgetall: 0,
+  hlen: 0,
+  set: 0,
+  hset: 0,
+  hdel: 0,
+  del: 0,
+  unlink: 0,
+  pttl: 0,
+  pexpire: 0,
+  eval: 2,
+  evalsha: 2,
+  eval_ro: 2,
+  evalsha_ro: 2,
 };
 
 const digestAtEnd = /^([\w:{}.-]{1,100}?)[0-9a-f]{64}/;
 const digestInPart = /^((?:[\w{}.-]{1,60}:){1,6})\{?[\w-]{32}/;
 /** Keys without a digest, which have one hash tag for all of them. */
-const ofHashTag = /^((?:[\w.-]{1,60}:){0,6}\{[a-z]{1,40}\}:)[a-z\d-]{1,40}$/;
+const withHashTag = /^((?:[\w.-]{1,60}:){0,6}\{[a-z]{1,40}\}:)[a-z\d-]{1,40}$/;
 
 /** Names the command that may not use a key, and the pattern of such keys: a digest in a key stands for all others. */
 function refusedKey(error: Error): string {
@@ -303,7 +304,7 @@ function refusedKey(error: Error): string {
   const key = Object.hasOwn(firstKey, command) ? args[firstKey[command] ?? 0] : undefined;
   const text = typeof key === 'string' ? key : '';
   const [, prefix] =
-    digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? ofHashTag.exec(text) ?? [];
+    digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? withHashTag.exec(text) ?? [];
   return prefix === undefined ? '' : ` (${command.toUpperCase()} on keys ${prefix}*)`;
 }
 

@@ -154,7 +154,7 @@ export const accountAttributes: readonly string[] = [
   ...new Set(rules.map(([attribute]) => attribute)),
 ];
 
-/** An entry of the server that has `mark` in each of its entries, and in this one no `lock`. */
+/** Matches an entry with `mark`, which such a server sets on each entry, and without `lock`. */
 const withoutLock = (mark: string, lock: string): Filter => ({
   kind: 'and',
   filters: [

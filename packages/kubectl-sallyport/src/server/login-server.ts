@@ -130,8 +130,13 @@ export async function listSessions(server: ServerAddress, token: string) {
   return body.sessions
     .filter(isObject)
     .map(({ id, device, cluster, since, lastUsedAt, expiresAt, current }) => ({
-      ...{ id: text(id), device: text(device), cluster: text(cluster), since: text(since) },
-      ...{ lastUsedAt: text(lastUsedAt), expiresAt: text(expiresAt), current: current === true },
+      id: text(id),
+      device: text(device),
+      cluster: text(cluster),
+      since: text(since),
+      lastUsedAt: text(lastUsedAt),
+      expiresAt: text(expiresAt),
+      current: current === true,
     }));
 }
 

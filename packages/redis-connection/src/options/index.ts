@@ -205,12 +205,10 @@ function settleServers(
   if (sentinels === undefined || name === undefined) return url && settleUrl(url, keys.database);
   return {
     kind: 'sentinel',
-    ...{
-      secure,
-      name,
-      database: keys.database ?? 0,
-      sentinels: sentinels.map(({ address }) => address),
-    },
+    secure,
+    name,
+    database: keys.database ?? 0,
+    sentinels: sentinels.map(({ address }) => address),
     ...(keys.sentinelUsername !== undefined && { sentinelUsername: keys.sentinelUsername }),
     ...(keys.sentinelPassword !== undefined && { sentinelPassword: keys.sentinelPassword }),
   };
