@@ -32,9 +32,12 @@ export function browserMode(
     readonly [Mode in BrowserMode]?: boolean | undefined;
   },
 ): BrowserMode | undefined {
-  const [mode, surplus] = modes.filter((mode) => values[mode]);
-  if (surplus === undefined) return mode;
-  throw usageFailure(`--${mode} and --${surplus} can't be used together`, 'write only one of them');
+  const [mode, secondMode] = modes.filter((mode) => values[mode]);
+  if (secondMode === undefined) return mode;
+  throw usageFailure(
+    `--${mode} and --${secondMode} can't be used together`,
+    'write only one of them',
+  );
 }
 
 /** Reads the words behind the name of a command, with at most `maxPositionals` words without a dash. @throws Failure */

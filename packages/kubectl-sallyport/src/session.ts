@@ -62,7 +62,7 @@ export async function logInOnce(
   using lock = await store.lock();
   const usable = await usableSession(target, store);
   if (usable !== undefined) return usable;
-  // The login of the other was refused or not answered, and so would this one be.
+  // The login of the other kubectl was refused or not answered, and this login would be as well.
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
   await refusePrompt();
   // While another kubectl waits for its browser, it has the lock.
@@ -84,9 +84,9 @@ export async function newSession(
   const { sessionByPassword } = await import('./password-login.ts');
   if (source !== undefined && !source.isPrompt)
     return await sessionByPassword(target, store, login, source);
-  const { chooseWay, findPlace: placeOf, listWays: waysOf } = await import('./browser/way.ts');
-  const place = placeOf(login);
-  const offer = await waysOf(target, place);
+  const { chooseWay, findPlace, listWays } = await import('./browser/way.ts');
+  const place = findPlace(login);
+  const offer = await listWays(target, place);
   const inBrowser = async (user: Target, browserWay: BrowserWay) => {
     const { logInWithBrowser } = await import('./browser/browser-login.ts');
     return await logInWithBrowser(user, store, login, browserWay);
@@ -115,8 +115,8 @@ async function needsBrowser(target: Target, isOffered: boolean): Promise<Failure
 export async function refuseWithoutUser(target: Target, login: Login): Promise<void> {
   // A terminal, a file or standard input is enough.
   if (login.source !== undefined) return;
-  const { canLogIn, findPlace: placeOf } = await import('./browser/way.ts');
-  const place = placeOf(login);
+  const { canLogIn, findPlace } = await import('./browser/way.ts');
+  const place = findPlace(login);
   if (!canLogIn(place)) throw await noWay(target, place);
 }
 

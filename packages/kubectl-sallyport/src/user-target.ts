@@ -27,12 +27,12 @@ export async function serverOfUser(options: TargetOptions): Promise<Omit<Target,
   const { url: urlOption, cluster, 'ca-file': caFile } = options;
   if (urlOption === undefined || cluster !== undefined) return await targetOfUser(options);
   const url = normalizeUrl(urlOption);
-  const [context] = contextsFor((await readContexts(options.kubeconfig)).all, { url });
+  const [context] = contextsFor((await readContexts(options.kubeconfig)).contexts, { url });
   const ca = caFile === undefined ? context?.ca : readCaFile(caFile);
   return { url, ca, account: options.username, ...userFrom(options.username) };
 }
 
-function fromContext({ all: contexts, names, current }: Contexts, options: TargetOptions): Target {
+function fromContext({ contexts, names, current }: Contexts, options: TargetOptions): Target {
   if (options.cluster !== undefined)
     throw usageFailure('--cluster needs --url', 'add --url, or name a context: --context NAME');
   const name = options.context ?? current;
@@ -57,7 +57,7 @@ function describeProblem(name: string | undefined, names: ReadonlySet<unknown>):
     : `the kubeconfig has no context ${name}`;
 }
 
-function fromUrl({ all: contexts }: Contexts, options: TargetOptions): Target {
+function fromUrl({ contexts }: Contexts, options: TargetOptions): Target {
   const { username, ...place } = options;
   const target = targetFrom(place, undefined);
   if (target === undefined)
@@ -105,7 +105,7 @@ async function readContexts(path?: string) {
   const { ownContexts } = await import('./kubeconfig/entries.ts');
   const files = kubeconfigPaths(path).map(readFile);
   const names: ReadonlySet<unknown> = new Set(entriesByName(files, 'contexts').keys());
-  return { all: ownContexts(files), names, current: currentContext(files) };
+  return { contexts: ownContexts(files), names, current: currentContext(files) };
 }
 
 /** Returns a command for a target, for a message. It is as short as the kubeconfig allows. */
@@ -113,7 +113,7 @@ export async function commandFor(target: Target, name = 'login'): Promise<string
   const { url, cluster, account } = target;
   const command = `kubectl sallyport ${name}`;
   try {
-    const { all: contexts, current } = await readContexts();
+    const { contexts, current } = await readContexts();
     const fitting = contextsFor(contexts, target).filter((match) => match.account === account);
     if (fitting.some(({ name }) => name === current)) return command;
     if (fitting[0] !== undefined) return `${command} --context ${shellWord(fitting[0].name)}`;

@@ -7,7 +7,7 @@ import { shellWord } from '../text.ts';
 import { commandFor } from '../user-target.ts';
 
 /** Why the user of a login is refused. */
-interface Refused {
+interface AccountRefusal {
   /** The name that was expected. */
   readonly expected: string;
   readonly error: Failure;
@@ -24,7 +24,7 @@ export async function checkUser(
   target: Target,
   session: NewSession,
   lastUser: string | undefined,
-): Promise<Pick<SavedSession, 'username' | 'proposal'> | Refused> {
+): Promise<Pick<SavedSession, 'username' | 'proposal'> | AccountRefusal> {
   const { username: account, isProposed } = target;
   const { user } = session;
   if (account !== undefined && isAccount(account, session)) return { username: account };

@@ -98,15 +98,15 @@ async function waitForLogin(
   const results = new Map<string, Promise<Exchange>>();
   let refused = 0;
   async function take(code: string): Promise<Page> {
-    const earlier = results.get(code);
-    if (earlier === undefined && over.signal.aborted) return pages.failed;
-    if (earlier === undefined && results.size === maxCodes) return pages.refused;
-    const result = earlier ?? exchange(target, code, attempt, unneeded.signal);
+    const earlierResult = results.get(code);
+    if (earlierResult === undefined && over.signal.aborted) return pages.failed;
+    if (earlierResult === undefined && results.size === maxCodes) return pages.refused;
+    const result = earlierResult ?? exchange(target, code, attempt, unneeded.signal);
     results.set(code, result);
     const { page, session, error } = await result;
     if (session !== undefined) resolve(session);
     else if (error !== undefined) reject(error);
-    else if (earlier === undefined && ++refused === maxCodes)
+    else if (earlierResult === undefined && ++refused === maxCodes)
       fail(`the login server refused ${maxCodes} codes`);
     return page;
   }
@@ -155,7 +155,7 @@ async function show(
   { cluster, url: server }: Target,
   { source, isPlugin, mode }: Login,
   { url, listener, opens, windows }: BrowserLogin,
-  fail: (why: string) => void,
+  fail: (reason: string) => void,
 ): Promise<CodeQuestion | undefined> {
   // Programs such as k9s have the whole screen, and a line of the plugin would damage it.
   const isShown = source !== undefined || !isPlugin || mode === 'print-url';

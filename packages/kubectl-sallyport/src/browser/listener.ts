@@ -9,7 +9,7 @@ export interface BrowserVisit {
   readonly value: string;
 }
 
-interface Waiting {
+interface PendingLogin {
   /** The ID of the login: other programs and web pages know how to send codes, but not this. */
   readonly id: string;
   /** It never rejects. */
@@ -34,7 +34,7 @@ const defaults = {
 /** Listens on this machine for the browser. Until `waitFor`, it ignores everyone. @throws Error of Node */
 export async function openListener({ maxConnections, ...limits }: typeof defaults = defaults) {
   const { createServer } = await import('node:http');
-  let pendingLogin: Waiting | undefined;
+  let pendingLogin: PendingLogin | undefined;
   let port = 0;
   const answers = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
@@ -63,7 +63,7 @@ export async function openListener({ maxConnections, ...limits }: typeof default
   port = (server.address() as AddressInfo).port;
   return {
     port,
-    waitFor(login: Waiting): void {
+    waitFor(login: PendingLogin): void {
       pendingLogin = login;
     },
     /** Ends it when the browser has its page, and at the latest after a second. Browsers keep connections open. */

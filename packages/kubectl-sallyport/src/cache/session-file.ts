@@ -47,7 +47,7 @@ const noLinks = constants.O_NOFOLLOW ?? 0;
 export function readSession(
   file: string,
   target: Target,
-  warn: (why: string, fix?: string) => void,
+  warn: (reason: string, fix?: string) => void,
 ) {
   try {
     const { text, usedAt } = readOwn(file);

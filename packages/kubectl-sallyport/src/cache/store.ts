@@ -58,8 +58,8 @@ export function openCacheStore(target: Target) {
     async lock(): ReturnType<typeof acquireLock> {
       const onWait = (owner: string) => {
         const { pid } = parseObject(owner) ?? {};
-        const owned = typeof pid === 'number' ? ` (process ${pid})` : '';
-        process.stderr.write(`waiting for the login of another kubectl${owned}\n`);
+        const holder = typeof pid === 'number' ? ` (process ${pid})` : '';
+        process.stderr.write(`waiting for the login of another kubectl${holder}\n`);
       };
       try {
         if (problem === undefined) return await acquireLock(`${name}.lock`, onWait);

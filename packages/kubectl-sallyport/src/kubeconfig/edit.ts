@@ -94,9 +94,9 @@ function expectedContent(oldContent: object, { entries, currentContext }: Edits)
     const oldList: unknown = content[kind];
     const list: readonly unknown[] = Array.isArray(oldList) ? oldList : [];
     const entry = asTexts({ name, [kubeconfigKinds[kind]]: value });
-    const isSame = (item: unknown) => isObject(item) && item.name === name;
+    const isSame = (oldEntry: unknown) => isObject(oldEntry) && oldEntry.name === name;
     content[kind] = list.some(isSame)
-      ? list.map((item) => (isSame(item) ? entry : item))
+      ? list.map((oldEntry) => (isSame(oldEntry) ? entry : oldEntry))
       : [...list, entry];
   }
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
@@ -131,7 +131,7 @@ function setEntry(document: Document, { kind, name, value }: KubeconfigEntry): v
   }
   // `clusters: []`, as kubectl writes an empty list, would stay on one line.
   if (list.items.length === 0) list.flow = false;
-  const index = list.items.findIndex((item) => isMap(item) && item.get('name') === name);
+  const index = list.items.findIndex((node) => isMap(node) && node.get('name') === name);
   if (index === -1) list.add(entry);
   else list.set(index, entry);
 }
