@@ -4,7 +4,7 @@ import {
   duration,
   flag,
   list,
-  type Parsed,
+  type ParseResult,
   parseText,
   path,
   section,
@@ -45,7 +45,7 @@ const example = 'https://idp.example.com';
  * pkg/apis/apiserver/validation/validation.go. Nothing is normalized.
  */
 function httpsUrl(description: string): z.ZodType<string> {
-  return value({ description, pattern: '^https://' }, (input): Parsed<string> => {
+  return value({ description, pattern: '^https://' }, (input): ParseResult<string> => {
     const parsed = parseText(input, example);
     if ('problem' in parsed) return parsed;
     const url = URL.parse(parsed.value);

@@ -3,7 +3,7 @@ import {
   choice,
   duration,
   oneLine,
-  type Parsed,
+  type ParseResult,
   parseText,
   section,
   value,
@@ -26,7 +26,7 @@ import type { z } from 'zod';
 export type RedisOptions = z.output<typeof optionsSchema>;
 
 /** Compiles a pattern by RE2, as Go does: its time is linear in the length of the token, so no token makes it backtrack. */
-function parsePattern(input: unknown): Parsed<RE2JS> {
+function parsePattern(input: unknown): ParseResult<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
   if ('problem' in parsed) return parsed;
   try {

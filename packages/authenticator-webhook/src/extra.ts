@@ -1,4 +1,4 @@
-import { list, type Parsed, parseText, section, value } from '@sallyport/plugin-kit';
+import { list, type ParseResult, parseText, section, value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 
 type Extra = Readonly<Record<string, readonly string[]>>;
@@ -9,7 +9,7 @@ export type ExtraRules = z.output<typeof extraRules>;
 const text = (description: string, sample: string) =>
   value({ description, minLength: 1 }, (input) => parseText(input, sample));
 
-function parseDrop(input: unknown): Parsed<string> {
+function parseDrop(input: unknown): ParseResult<string> {
   const parsed = parseText(input, 'accessKeyId');
   if ('problem' in parsed || !parsed.value.slice(0, -1).includes('*')) return parsed;
   return { problem: 'may have * at its end only', fix: 'write authentication.kubernetes.io/*' };

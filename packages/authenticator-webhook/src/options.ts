@@ -6,7 +6,7 @@ import {
   flag,
   isLoopback,
   list,
-  type Parsed,
+  type ParseResult,
   parseText,
   path,
   section,
@@ -25,7 +25,7 @@ export type WebhookOptions = z.output<typeof optionsSchema>;
 const example = 'https://webhook.example.com/authenticate';
 
 /** Refuses a name and a password, which would be in messages, and a fragment, which is never sent. */
-function parseUrl(input: unknown): Parsed<URL> {
+function parseUrl(input: unknown): ParseResult<URL> {
   const parsed = parseText(input, example);
   if ('problem' in parsed) return parsed;
   const url = URL.parse(parsed.value);
@@ -48,7 +48,7 @@ const bearerToken = value(
     minLength: 1,
     writeOnly: true,
   },
-  (input): Parsed<string> => {
+  (input): ParseResult<string> => {
     if (typeof input === 'string' && bearerPattern.test(input)) return { value: input };
     return {
       problem: 'must be a token of visible ASCII',

@@ -1,7 +1,7 @@
 import {
   list,
   oneLine,
-  type Parsed,
+  type ParseResult,
   parseText,
   readUnverifiedJwt,
   section,
@@ -14,13 +14,13 @@ import type { z } from 'zod';
 /** The tokens that the peer issues: a token matches a prefix, an issuer or the pattern. */
 type Recognition = z.output<typeof recognition>;
 
-function parsePrefix(input: unknown): Parsed<string> {
+function parsePrefix(input: unknown): ParseResult<string> {
   if (typeof input === 'string' && /^[!-~]{1,256}$/.test(input)) return { value: input };
   return { problem: 'must be visible ASCII, 1 to 256 characters', fix: 'write k8s-aws-v1.' };
 }
 
 /** Compiles a pattern by RE2, as Go does: its time is linear in the length of a token, though large counts make it slow. */
-function parsePattern(input: unknown): Parsed<RE2JS> {
+function parsePattern(input: unknown): ParseResult<RE2JS> {
   const parsed = parseText(input, '[0-9a-f]{64}');
   if ('problem' in parsed) return parsed;
   const fix = 'write one such as [0-9a-f]{64}; look-around and back-references are not supported';

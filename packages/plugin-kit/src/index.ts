@@ -32,7 +32,7 @@ export {
   isHostName,
   isLoopback,
   oneLine,
-  type Parsed,
+  type ParseResult,
   parseDuration,
   parseText,
 } from './values/text.ts';

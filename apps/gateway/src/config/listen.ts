@@ -1,5 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { isHostName, type Parsed } from '@sallyport/plugin-kit';
+import { isHostName, type ParseResult } from '@sallyport/plugin-kit';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {
@@ -13,7 +13,7 @@ const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
  * Parses an address such as `127.0.0.1:8080`, `[::1]:0` or `localhost:8080`. `:8443` is every interface, IPv6 and IPv4. Port 0 takes a
  * free one. A host name is not resolved here.
  */
-export function parseListen(input: unknown): Parsed<ListenAddress> {
+export function parseListen(input: unknown): ParseResult<ListenAddress> {
   if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
   const match = /^(?:\[(?<six>[^[\]]*)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/.exec(input);
   const { six, host = '', port = '' } = match?.groups ?? {};

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { count, duration, isLoopback, type Parsed, value } from '@sallyport/plugin-kit';
+import { count, duration, isLoopback, type ParseResult, value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { secondFactor } from './second-factor.ts';
 import { listenKey, tlsKeys } from './server-keys.ts';
@@ -20,7 +20,7 @@ const ratePattern = /^([1-9]\d{0,5})\/([smh])$/;
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** Parses a rate such as `10/m`. */
-function parseRate(input: unknown): Parsed<Rate> {
+function parseRate(input: unknown): ParseResult<Rate> {
   const [, attempts = '', unit = ''] =
     ratePattern.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
@@ -32,7 +32,7 @@ function parseRate(input: unknown): Parsed<Rate> {
 const anOrigin = { origin: 'https://login.example.com', port: '' };
 
 /** Parses the address by which people reach the login server: its origin and nothing more. */
-function parsePublicUrl(input: unknown): Parsed<string> {
+function parsePublicUrl(input: unknown): ParseResult<string> {
   const text = typeof input === 'string' ? input : '';
   const url = URL.parse(text);
   // The origin has neither a user nor a password.
@@ -51,7 +51,7 @@ function parsePublicUrl(input: unknown): Parsed<string> {
 }
 
 /** Parses a network or an address, such as `192.0.2.0/28` or `192.0.2.1`. */
-function parseNetwork(input: unknown): Parsed<string> {
+function parseNetwork(input: unknown): ParseResult<string> {
   const [address = '', bits, ...excess] = typeof input === 'string' ? input.split('/') : [];
   const maxBits = isIPv6(address) ? 128 : 32;
   const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);

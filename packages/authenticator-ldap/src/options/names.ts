@@ -1,4 +1,4 @@
-import { oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-kit';
+import { oneOrMore, type ParseResult, parseText, value } from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import {
   attributeDescriptionPattern,
@@ -13,7 +13,7 @@ export function attribute(description: string, example: string) {
   );
 }
 
-export function parseAttribute(input: unknown, example: string): Parsed<string> {
+export function parseAttribute(input: unknown, example: string): ParseResult<string> {
   const parsed = parseText(input, example);
   if ('problem' in parsed || isAttributeDescription(parsed.value)) return parsed;
   const problem = `${JSON.stringify(parsed.value)} is not the name of an attribute`;
@@ -49,7 +49,7 @@ export function dn(description: string, example: string): z.ZodType<string> {
   return value({ description, minLength: 1 }, (input) => parseDnText(input, example));
 }
 
-function parseDnText(input: unknown, example: string): Parsed<string> {
+function parseDnText(input: unknown, example: string): ParseResult<string> {
   const parsed = parseText(input, example);
   if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
   return { problem: `${JSON.stringify(parsed.value)} is not a DN`, fix: `write ${example}` };

@@ -4,7 +4,7 @@ import {
   flag,
   isHostName,
   list,
-  type Parsed,
+  type ParseResult,
   parseText,
   section,
   value,
@@ -20,7 +20,7 @@ const urlFix =
 const srvExample = '_ldaps._tcp.example.com';
 
 /** Reads `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
-function parseSrvName(input: unknown): Parsed<string> {
+function parseSrvName(input: unknown): ParseResult<string> {
   const parsed = parseText(input, srvExample);
   if ('problem' in parsed) return parsed;
   const name = parsed.value.replace(/\.$/, '');
@@ -30,7 +30,7 @@ function parseSrvName(input: unknown): Parsed<string> {
   return { problem: `${JSON.stringify(parsed.value)} does not name an LDAP service`, fix };
 }
 
-function parseNameServer(input: unknown): Parsed<string> {
+function parseNameServer(input: unknown): ParseResult<string> {
   const fix = 'write 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or "[2001:db8::53]:5353"';
   const parsed = parseText(input, '192.0.2.53');
   if ('problem' in parsed || isIP(parsed.value) !== 0) return parsed;
@@ -157,7 +157,7 @@ interface ServerUrl {
  * Reads `ldaps://host` or `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC
  * 4516) have keys of their own.
  */
-function parseServerUrl(input: unknown): Parsed<ServerUrl> {
+function parseServerUrl(input: unknown): ParseResult<ServerUrl> {
   const parsed = parseText(input, 'ldaps://ldap-a.example.com');
   if ('problem' in parsed) return parsed;
   // A URL with an @ may hold a password, so it is not quoted.

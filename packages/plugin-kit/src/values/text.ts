@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 
 /** A parser returns the value, or what is wrong and what to write instead. */
-export type Parsed<Value> =
+export type ParseResult<Value> =
   | { readonly value: Value }
   | { readonly problem: string; readonly fix: string };
 
@@ -10,7 +10,7 @@ export type Parsed<Value> =
  *
  * @returns a problem that quotes nothing of the input: it may be a secret in a wrong place
  */
-export function parseText(input: unknown, example: string): Parsed<string> {
+export function parseText(input: unknown, example: string): ParseResult<string> {
   const fix = `write ${example}`;
   if (input === null) return { problem: 'is empty', fix };
   if (typeof input !== 'string') return { problem: 'must be a string', fix };
@@ -72,7 +72,7 @@ export const sizePattern: string = `^${number}(?:B|KiB|Ki|MiB|Mi|GiB|Gi)$`;
  * Parses a duration as milliseconds. Units go from big to small, each once: `1d`, `1h30m`, `2m`, `1.5s`, `300ms`, `0`.
  * Parts of a millisecond are refused, not rounded.
  */
-export function parseDuration(input: unknown): Parsed<number> {
+export function parseDuration(input: unknown): ParseResult<number> {
   if (input === 0 || input === '0') return { value: 0 };
   return parseUnits(input, durationPattern, millisecondsPer, {
     quantity: 'duration',
@@ -106,7 +106,7 @@ export function ageText(milliseconds: number): string {
 /**
  * Parses a size as bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
  */
-export function parseSize(input: unknown): Parsed<number> {
+export function parseSize(input: unknown): ParseResult<number> {
   const [text, amount, unit] =
     (typeof input === 'string' && /^([\d.]+)(k|K|M|G)B?$/.exec(input)) || [];
   if (unit !== undefined) {
@@ -124,7 +124,7 @@ function parseUnits(
   pattern: string,
   units: Units,
   { quantity, baseUnit, fix }: Readonly<Record<'quantity' | 'baseUnit' | 'fix', string>>,
-): Parsed<number> {
+): ParseResult<number> {
   if (
     typeof input === 'number' ||
     (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import {
   durationPattern,
-  type Parsed,
+  type ParseResult,
   parseDuration,
   parseSize,
   parseText,
@@ -14,7 +14,7 @@ import {
  */
 export function value<Value>(
   described: object,
-  parse: (input: unknown) => Parsed<Value>,
+  parse: (input: unknown) => ParseResult<Value>,
 ): z.ZodType<Value> {
   return z
     .unknown()
@@ -34,7 +34,7 @@ export function value<Value>(
 export function oneOrMore<Value>(
   { description, items }: { readonly description: string; readonly items?: object },
   max: number,
-  parse: (input: unknown) => Parsed<Value>,
+  parse: (input: unknown) => ParseResult<Value>,
 ): z.ZodType<readonly Value[]> {
   const item = { type: 'string', ...items };
   return z
@@ -65,7 +65,7 @@ export function list<Value>(
     items,
   }: { readonly description: string; readonly example: string; readonly items?: object },
   { min, max }: { readonly min: number; readonly max: number },
-  parse: (input: unknown) => Parsed<Value>,
+  parse: (input: unknown) => ParseResult<Value>,
 ): z.ZodType<readonly Value[]> {
   const length = min === 0 ? `at most ${max}` : `${min} to ${max}`;
   const wrongLength = `must have ${length} entries: write ${example}`;
@@ -118,7 +118,7 @@ export function size(description: string, bounds: Bounds = {}): z.ZodType<number
 function quantity(
   description: string,
   { min, max, why: reason, fixForZero }: Bounds,
-  parse: (input: unknown) => Parsed<number>,
+  parse: (input: unknown) => ParseResult<number>,
   {
     pattern,
     large,
@@ -151,7 +151,7 @@ function quantity(
 /** Reads a bound. @throws Error when it is a mistake in the schema */
 function bound(
   text: string | undefined,
-  parse: (input: unknown) => Parsed<number>,
+  parse: (input: unknown) => ParseResult<number>,
 ): number | undefined {
   if (text === undefined) return undefined;
   const parsed = parse(text);

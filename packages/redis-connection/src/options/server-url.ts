@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { isHostName, isLoopback, type Parsed, parseText } from '@sallyport/plugin-kit';
+import { isHostName, isLoopback, type ParseResult, parseText } from '@sallyport/plugin-kit';
 import type { HostPort } from '../connection-options.ts';
 
 /** A parsed URL of the options. Messages never quote a URL, since it may contain a password. */
@@ -29,7 +29,7 @@ const encode =
   'percent-encode special characters in the user and the password, or use the keys username and password';
 
 /** `redis[s]://[user:password@]host[:port][/database]` or `unix:/path[?db=database]`. */
-export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
+export function parseUrl(input: unknown): ParseResult<ServerUrl | SocketUrl> {
   const parsed = parseText(input, 'rediss://redis.example.com:6379');
   if ('problem' in parsed) return parsed;
   if (/^unix:/i.test(parsed.value)) return parseSocketUrl(parsed.value);
@@ -38,7 +38,7 @@ export function parseUrl(input: unknown): Parsed<ServerUrl | SocketUrl> {
   return parseServerUrl(parsed.value);
 }
 
-function parseSocketUrl(text: string): Parsed<SocketUrl> {
+function parseSocketUrl(text: string): ParseResult<SocketUrl> {
   const { path, database } =
     /^unix:(?:\/\/)?(?<path>\/[^?#]+)(?:\?db=(?<database>\d{1,4}))?$/i.exec(text)?.groups ?? {};
   if (path === undefined)
@@ -48,7 +48,7 @@ function parseSocketUrl(text: string): Parsed<SocketUrl> {
   };
 }
 
-function parseServerUrl(text: string): Parsed<ServerUrl> {
+function parseServerUrl(text: string): ParseResult<ServerUrl> {
   const url = URL.parse(text);
   if (url === null) return { problem: 'is not a URL', fix: `${urlFix}; ${encode}` };
   const { protocol, pathname, search, hash, port } = url;
@@ -77,7 +77,7 @@ function parseServerUrl(text: string): Parsed<ServerUrl> {
 export function parsePlace(
   input: unknown,
   defaultPort: number,
-): Parsed<Pick<ServerUrl, 'secure' | 'address'>> {
+): ParseResult<Pick<ServerUrl, 'secure' | 'address'>> {
   const fix = `write rediss://redis-a.example.com:${defaultPort} or 192.0.2.1:${defaultPort}`;
   const parsed = parseText(input, `rediss://redis-a.example.com:${defaultPort}`);
   if ('problem' in parsed) return parsed;

@@ -1,4 +1,4 @@
-import { duration, list, type Parsed, section, value } from '@sallyport/plugin-kit';
+import { duration, list, type ParseResult, section, value } from '@sallyport/plugin-kit';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   type ClearTextTerms,
@@ -54,7 +54,7 @@ export const sealingKeys = list(
   })
   .meta({ writeOnly: true });
 
-function parseKey(input: unknown): Parsed<Uint8Array> {
+function parseKey(input: unknown): ParseResult<Uint8Array> {
   if (typeof input !== 'string') return { problem: 'must be a secret', fix: keyFix };
   // openssl breaks the line of a key of more than 48 bytes.
   const text = input.replaceAll(/\r?\n/g, '');
