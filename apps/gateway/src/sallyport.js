@@ -34,10 +34,10 @@ async function startAgainWithFlags() {
   const { flagsForStart } = await import('./base/node-flags.js');
   const limit = process.constrainedMemory();
   const memory = limit < totalmem() ? limit : 0;
-  const missing = flagsForStart(process.env.NODE_OPTIONS, process.execArgv, memory);
+  const missingFlags = flagsForStart(process.env.NODE_OPTIONS, process.execArgv, memory);
   // A parent with an IPC channel, such as `node --watch`, would lose it. Windows has no such call.
-  if (missing.length === 0 || process.connected || process.platform === 'win32') return;
-  const words = [...missing, ...process.execArgv, ...process.argv.slice(1)];
+  if (missingFlags.length === 0 || process.connected || process.platform === 'win32') return;
+  const words = [...missingFlags, ...process.execArgv, ...process.argv.slice(1)];
   try {
     // Node 24 ends the process if it can't be replaced.
     accessSync(process.execPath, constants.X_OK);
@@ -45,7 +45,7 @@ async function startAgainWithFlags() {
   } catch (error) {
     process.stderr.write(
       `sallyport: can't start Node again with flags that save memory (${error}). ` +
-        `To fix it, start Node with: ${missing.join(' ')}\n`,
+        `To fix it, start Node with: ${missingFlags.join(' ')}\n`,
     );
   }
 }

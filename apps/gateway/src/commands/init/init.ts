@@ -56,18 +56,18 @@ export async function createFolder(
   context: CommandContext,
   folder: string,
   hosts: readonly string[],
-  parts: Parts = {},
+  chosenParts: Parts = {},
 ): Promise<string> {
-  const { redis } = parts;
+  const { redis } = chosenParts;
   if (redis !== undefined && (await exists(join(folder, names.config))))
-    return describeParts(context, folder, hosts, { ...parts, redis });
+    return describeParts(context, folder, hosts, { ...chosenParts, redis });
   if (hosts.length === 0) {
     throw new UsageError(
       '--host is missing',
       'add --host with each name and IP address by which a kube-apiserver calls the gateway; the first one goes into its kubeconfig',
     );
   }
-  await refuseExisting(context, folder, parts);
+  await refuseExisting(context, folder, chosenParts);
   const [calledHost = ''] = hosts;
   if (isServiceName(calledHost)) {
     printRemark(
@@ -76,29 +76,29 @@ export async function createFolder(
       'unless yours runs in a pod, make another folder, with an address or another name as the first --host',
     );
   }
-  return createAll(context, folder, hosts, parts);
+  return createAll(context, folder, hosts, chosenParts);
 }
 
 async function createAll(
   context: CommandContext,
   folder: string,
   hosts: readonly string[],
-  parts: Parts,
+  chosenParts: Parts,
 ): Promise<string> {
   const now = context.now();
   const [host = ''] = hosts;
   const authority = await createAuthority(now);
   const server = await issueServer(authority, hosts, now);
   const client = await issueClient(authority, clientName, now);
-  const newParts = await makeParts(context, folder, parts, (name) =>
+  const newParts = await makeParts(context, folder, chosenParts, (name) =>
     issueServer(authority, [name], now),
   );
   const token = randomBytes(32).toString('base64url');
   // The token is for the first review. It expires after a day.
   const end = new Date(now + 86_400_000);
   const sections = {
-    authenticators: authenticatorSections(parts),
-    sections: fileSections(parts, hosts),
+    authenticators: authenticatorSections(chosenParts),
+    sections: fileSections(chosenParts, hosts),
   };
   await createFiles(
     filesIn(folder, {

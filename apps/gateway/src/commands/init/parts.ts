@@ -62,9 +62,9 @@ export function describeParts(
   context: CommandContext,
   folder: string,
   hosts: readonly string[],
-  parts: Parts & { readonly redis: object },
+  chosenParts: Parts & { readonly redis: object },
 ): string {
-  const { redis, login } = parts;
+  const { redis, login } = chosenParts;
   const path = (name: string) => shellQuoted(join(folder, name));
   const config = printable(join(folder, names.config));
   // With -C, the shell overwrites no file.
@@ -88,10 +88,10 @@ export function describeParts(
 
 Add to the end of authenticators in ${config}:
 
-${authenticatorSections(parts)}
+${authenticatorSections(chosenParts)}
 Add to the end of ${config}:
 
-${fileSections(parts, hosts)}
+${fileSections(chosenParts, hosts)}
 Then run these commands, which make the files that the sections name:
 
 ${commands.map((command) => `  ${printable(command)}`).join('\n')}

@@ -2,15 +2,15 @@ import { Option } from 'commander';
 import type { CommandContext } from '../context.ts';
 import { byOption, option, textOption } from '../options.ts';
 
-export const required = (one: Option): Option => one.makeOptionMandatory();
+export const required = (flag: Option): Option => flag.makeOptionMandatory();
 
 export const tokenOption = new Option(
   '--token',
   'one token, which is typed at a prompt or read from standard input',
 );
 
-export const userOption = (more = ''): Option =>
-  textOption('--user <name>', `name of the user in Kubernetes, with its prefix${more}`);
+export const userOption = (suffix = ''): Option =>
+  textOption('--user <name>', `name of the user in Kubernetes, with its prefix${suffix}`);
 
 /** The exit status of commands that wait for the replicas. */
 export const confirmed: Readonly<Record<number, string>> = {

@@ -32,8 +32,8 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
       outputError: (text, write) => write(withExample(text)),
-      getOutHelpWidth: () => widthOf(stdout),
-      getErrHelpWidth: () => widthOf(stderr),
+      getOutHelpWidth: () => readWidth(stdout),
+      getErrHelpWidth: () => readWidth(stderr),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
@@ -42,7 +42,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
   function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
     const { description, options, load, exitStatus, help = '' } = verb;
     const command = parent.command(name).description(description);
-    for (const one of options) command.addOption(one);
+    for (const verbOption of options) command.addOption(verbOption);
     if (options.includes(option.config) && environment.SALLYPORT_CONFIG !== undefined)
       command.setOptionValueWithSource('config', environment.SALLYPORT_CONFIG, 'env');
     return command
@@ -62,7 +62,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
   return { program, context, add };
 }
 
-function widthOf({ isTTY, columns }: CommandContext['stdout']): number {
+function readWidth({ isTTY, columns }: CommandContext['stdout']): number {
   return (isTTY && columns) || 80;
 }
 
@@ -92,6 +92,6 @@ function withExample(error: string): string {
 
 /** Makes the part of the help on the exit status. The key is a status. 2 is wrong usage in every command. */
 function exitText(meanings: Readonly<Record<number, string>>): string {
-  const all = Object.entries({ ...meanings, 2: 'wrong usage' });
-  return `\nExit status:\n${all.map(([code, meaning]) => `  ${code}  ${meaning}\n`).join('')}`;
+  const statuses = Object.entries({ ...meanings, 2: 'wrong usage' });
+  return `\nExit status:\n${statuses.map(([code, meaning]) => `  ${code}  ${meaning}\n`).join('')}`;
 }
