@@ -112,7 +112,14 @@ describe('the pod', () => {
       expect(resources.limits).toEqual({ memory: '256Mi' });
       expect(resources.requests).toEqual({ cpu: '100m', memory: '128Mi' });
       // NODE_OPTIONS with a size of the heap would win.
-      expect(env).toBeUndefined();
+      expect(env).toEqual([
+        { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
+        { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+        {
+          name: 'SALLYPORT_COMMAND',
+          value: 'kubectl -n $(POD_NAMESPACE) exec -it $(POD_NAME) -- sallyport',
+        },
+      ]);
       // The sum in docs/running.md, in seconds, from the defaults.
       const schema = await readFile(
         join(deployFolder, '../apps/gateway/gateway.schema.json'),

@@ -1,6 +1,5 @@
 import './refuse-inspector.ts';
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { packagePath } from './base/package-files.ts';
 import type { CommandContext } from './commands/context.ts';
 import { explainError, runCommandLine } from './commands/program/run-command-line.ts';
@@ -15,7 +14,6 @@ const context: CommandContext = {
   words,
   script,
   isCheckout: existsSync(packagePath('../../pnpm-workspace.yaml')),
-  host: hostname(),
   environment: process.env,
   stdin: process.stdin,
   stdout: process.stdout,

@@ -204,10 +204,13 @@ describe('sallyport, installed', () => {
   });
 
   test.each([
-    ['from a global prefix', () => programs, 'sallyport'],
-    ['from node_modules', () => join(packed.plugin, 'node_modules/.bin'), 'npx sallyport'],
-  ])('shows in its hints how it was started: %s', async (_where, bin, command) => {
-    const env = { PATH: [bin(), dirname(process.execPath), process.env.PATH].join(delimiter) };
+    ['by its name', {}, 'sallyport'],
+    ['by SALLYPORT_COMMAND', { SALLYPORT_COMMAND: 'npx sallyport' }, 'npx sallyport'],
+  ])('shows in its hints how it is called: %s', async (_how, variables, command) => {
+    const env = {
+      ...variables,
+      PATH: [programs, dirname(process.execPath), process.env.PATH].join(delimiter),
+    };
     expect(await runLine('sallyport explain --help', { cwd: folder, env })).toContain(
       `\n  ${command} explain\n`,
     );

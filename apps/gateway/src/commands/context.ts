@@ -14,8 +14,6 @@ export interface Invocation {
   /** The path of the script that Node runs. */
   readonly script?: string | undefined;
   readonly isCheckout: boolean;
-  /** The name of this machine, which in a pod is the name of the pod. */
-  readonly host: string;
 }
 
 /**

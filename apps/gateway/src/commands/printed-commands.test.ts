@@ -1,67 +1,50 @@
 import { expect, test } from 'vitest';
 import type { Invocation } from './context.ts';
-import { commandLine, commandLineOfOther, tokenCommandLine } from './printed-commands.ts';
+import { commandLine, commandLineForAccount, exampleText } from './printed-commands.ts';
 
 const installed: Invocation = {
   environment: {},
   script: '/usr/bin/sallyport',
   isCheckout: false,
-  host: 'gw-1',
 };
 const checkout: Invocation = {
   ...installed,
   script: '/src/apps/gateway/src/sallyport.js',
   isCheckout: true,
 };
-const pod: Invocation = { ...installed, environment: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
+const named = (start: Invocation, program: string): Invocation => ({
+  ...start,
+  environment: { SALLYPORT_COMMAND: program },
+});
 
 test.each([
   { name: 'installed', start: installed, program: 'sallyport' },
-  {
-    name: 'a bundle that is run by its path',
-    start: { ...installed, script: '/opt/sallyport.js' },
-    program: 'sallyport',
-  },
+  { name: 'a checkout', start: checkout, program: 'npx -y pnpm@10 sallyport' },
+  { name: 'with an empty SALLYPORT_COMMAND', start: named(installed, ''), program: 'sallyport' },
   {
     name: 'installed in a folder',
-    start: { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' },
+    start: named(installed, 'npx sallyport'),
     program: 'npx sallyport',
   },
-  { name: 'a checkout', start: checkout, program: 'npx -y pnpm@10 sallyport' },
+  { name: 'a link to a checkout', start: named(checkout, 'sallyport'), program: 'sallyport' },
   {
-    name: 'a script of a checkout',
-    start: { ...checkout, script: '/src/node_modules/.bin/sallyport' },
-    program: 'npx -y pnpm@10 sallyport',
-  },
-  {
-    name: 'a link to a checkout',
-    start: { ...checkout, script: '/usr/local/bin/sallyport' },
-    program: 'sallyport',
-  },
-  { name: 'a pod', start: pod, program: 'kubectl exec gw-1 -- sallyport' },
-  {
-    name: 'a checkout in a pod',
-    start: { ...checkout, environment: pod.environment },
-    program: 'kubectl exec gw-1 -- sallyport',
+    name: 'a pod',
+    start: named(installed, 'kubectl -n gw exec -it gw-1 -- sallyport'),
+    program: 'kubectl -n gw exec -it gw-1 -- sallyport',
   },
 ])('$name runs $program', ({ start, program }) => {
   expect(commandLine(start, ['blocks'])).toBe(`${program} blocks`);
+  expect(exampleText(start, ['List', 'blocks'])).toBe(`\nExamples:\n  # List\n  ${program} blocks`);
 });
 
-test.each([
-  { line: commandLine(pod, ['unblock', '--token']), hasTerminal: true },
-  { line: tokenCommandLine(pod, ['token', 'hash', '--user', 'jane']), hasTerminal: true },
-  { line: commandLine(pod, ['unblock', '--user', '--token-x']), hasTerminal: false },
-  { line: commandLine(pod, ['token', 'list']), hasTerminal: false },
-])('$line has a terminal if a token is read: $hasTerminal', ({ line, hasTerminal }) => {
-  expect(line.includes(' -it ')).toBe(hasTerminal);
-});
-
-test('another account runs a checkout without pnpm', () => {
+test('another account runs a checkout without pnpm, unless SALLYPORT_COMMAND says how', () => {
   const direct = `${process.execPath} ${checkout.script} check --config a.yaml`;
-  expect(commandLineOfOther(checkout, ['check'], 'a.yaml')).toBe(direct);
-  expect(commandLineOfOther(installed, ['check'], 'a.yaml')).toBe(
+  expect(commandLineForAccount(checkout, ['check'], 'a.yaml')).toBe(direct);
+  expect(commandLineForAccount(installed, ['check'], 'a.yaml')).toBe(
     'sallyport check --config a.yaml',
+  );
+  expect(commandLineForAccount(named(checkout, 'gw'), ['check'], 'a.yaml')).toBe(
+    'gw check --config a.yaml',
   );
 });
 

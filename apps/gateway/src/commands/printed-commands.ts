@@ -1,26 +1,22 @@
-import { basename } from 'node:path';
 import { printable } from '../base/logging/printable.ts';
 import { shellQuoted } from '../base/shell-quoted.ts';
 import type { Invocation } from './context.ts';
 import { defaultConfigFile } from './options.ts';
+import { UsageError } from './output.ts';
 
-/**
- * Returns what a user types before a command, at the place where this process runs. The hostname of a pod is its name.
- *
- * @param readsToken whether the command reads a token from standard input, so that it needs a terminal
- */
-function programFor(
-  { environment, script = '', isCheckout, host }: Invocation,
-  readsToken: boolean,
-): string {
-  if (environment.KUBERNETES_SERVICE_HOST) {
-    return `kubectl exec ${readsToken ? '-it ' : ''}${shellQuoted(host)} -- sallyport`;
-  }
-  // PATH does not lead to a folder that npm or pnpm has installed it in; otherwise npm links it under this name.
-  if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script))
-    return isCheckout ? 'npx -y pnpm@10 sallyport' : 'npx sallyport';
-  if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
-  return 'npx -y pnpm@10 sallyport';
+/** Returns what a user types before the words of a command. */
+function readProgram({ environment, isCheckout }: Invocation): string {
+  return environment.SALLYPORT_COMMAND || (isCheckout ? 'npx -y pnpm@10 sallyport' : 'sallyport');
+}
+
+/** Refuses a SALLYPORT_COMMAND that no line for a shell can begin with. An empty one is as good as none. @throws UsageError */
+export function checkProgram({ environment }: Pick<Invocation, 'environment'>): void {
+  const { SALLYPORT_COMMAND: program = '' } = environment;
+  if (program === '' || (program.trim() !== '' && printable(program) === program)) return;
+  throw new UsageError(
+    `SALLYPORT_COMMAND is not one line of printable characters: "${printable(program)}"`,
+    'set it to what you type before a command, such as "npx sallyport", or unset it',
+  );
 }
 
 /**
@@ -54,10 +50,15 @@ const helpdeskWords = new Map<string, (...values: readonly string[]) => readonly
  */
 function helpdeskLine(script: string, words: readonly string[]): string | undefined {
   const length = words[0] === 'token' ? 2 : 1;
-  const pairs = words.slice(length);
-  const key = [...words.slice(0, length), ...pairs.filter((_, at) => at % 2 === 0)].join(' ');
-  const own = helpdeskWords.get(key)?.(...pairs.filter((_, at) => at % 2 === 1));
-  return own && `${script} ${own.map(shellQuoted).join(' ')}`;
+  const options = words.slice(length);
+  const key = [
+    ...words.slice(0, length),
+    ...options.filter((_word, index) => index % 2 === 0),
+  ].join(' ');
+  const helpdeskCommand = helpdeskWords.get(key)?.(
+    ...options.filter((_word, index) => index % 2 === 1),
+  );
+  return helpdeskCommand && `${script} ${helpdeskCommand.map(shellQuoted).join(' ')}`;
 }
 
 /** Returns a command to paste into a shell, after a colon. @param config `--config` as it was given to this process */
@@ -65,56 +66,44 @@ export function commandLine(
   start: Invocation,
   words: readonly string[],
   config?: string,
-  readsToken = words.includes('--token'),
+  program = readProgram(start),
 ): string {
-  const line = `${programFor(start, readsToken)} ${commandOf(start, words, config)}`;
+  // The administrator who runs the command for the helpdesk might use another config.
+  const isDefault =
+    config === defaultConfigFile &&
+    !start.environment.SALLYPORT_CONFIG &&
+    !start.environment.SALLYPORT_HELPDESK;
+  const fullWords = config === undefined || isDefault ? words : [...words, '--config', config];
+  const line = `${program} ${fullWords.map(shellQuoted).join(' ')}`;
   const script = helpdeskScript(start);
   if (script === undefined) return printable(line);
   return printable(helpdeskLine(script, words) ?? `ask an administrator to run: ${line}`);
 }
 
-/** Returns the command line of a command that reads a token, with or without `--token`. */
-export function tokenCommandLine(start: Invocation, words: readonly string[]): string {
-  return commandLine(start, words, undefined, true);
-}
-
-function commandOf(
-  { environment }: Pick<Invocation, 'environment'>,
-  words: readonly string[],
-  config: string | undefined,
-): string {
-  // The administrator who runs the command for the helpdesk might use another config.
-  const isDefault =
-    config === defaultConfigFile &&
-    !environment.SALLYPORT_CONFIG &&
-    !environment.SALLYPORT_HELPDESK;
-  const all = config === undefined || isDefault ? words : [...words, '--config', config];
-  return all.map(shellQuoted).join(' ');
-}
-
 /**
- * Returns a command line for another account. It has no pnpm, which needs a home that it can write to: the account of a service has none.
+ * Returns a command line for another account. In a checkout it has no pnpm, which needs a home that it can write to: the account of a
+ * service has none.
  */
-export function commandLineOfOther(
+export function commandLineForAccount(
   start: Invocation,
   words: readonly string[],
   config?: string,
 ): string {
-  const { isCheckout, script = '' } = start;
-  if (!isCheckout) return commandLine(start, words, config);
-  return printable(
-    `${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(start, words, config)}`,
-  );
+  const { environment, isCheckout, script = '' } = start;
+  const program =
+    isCheckout && !environment.SALLYPORT_COMMAND
+      ? `${shellQuoted(process.execPath)} ${shellQuoted(script)}`
+      : undefined;
+  return commandLine(start, words, config, program);
 }
 
-/** Makes the part of the help that has examples. @param examples a comment, a command, and `token` if the command asks for a token */
+/** Makes the part of the help that has examples: each a comment and a command. */
 export function exampleText(
   start: Invocation,
-  ...examples: readonly (readonly [comment: string, command: string, asks?: 'token'])[]
+  ...examples: readonly (readonly [comment: string, command: string])[]
 ): string {
   const lines = examples.map(
-    ([comment, command, asks]) =>
-      `  # ${comment}\n  ${programFor(start, asks === 'token')} ${command}\n`,
+    ([comment, command]) => `  # ${comment}\n  ${readProgram(start)} ${command}\n`,
   );
   return `\nExamples:\n${lines.join('\n')}`.trimEnd();
 }

@@ -3,7 +3,7 @@ import { type Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.ts';
 import { UsageError } from './output.ts';
-import { tokenCommandLine } from './printed-commands.ts';
+import { commandLine } from './printed-commands.ts';
 
 /**
  * Reads a token from standard input, so that it is in no process list and no shell history. A terminal does not show what
@@ -13,10 +13,9 @@ export async function readToken(context: CommandContext): Promise<string> {
   const { stdin, words } = context;
   const token = stdin.isTTY ? await askHidden(context, 'Token: ') : await readPiped(stdin);
   if (token === '') {
-    const command = tokenCommandLine(context, words);
     throw new UsageError(
       'no token on standard input',
-      `type it at a terminal, or pipe it from a file: ${command} < FILE`,
+      `type it at a terminal, or pipe it from a file: ${commandLine(context, words)} < FILE`,
     );
   }
   return token;

@@ -21,7 +21,6 @@ export function createTestContext(changes: Partial<CommandContext> = {}): TestCo
     words: [],
     script: '/usr/bin/sallyport',
     isCheckout: false,
-    host: 'gw-1',
     environment: {},
     stdin: Readable.from([]),
     stdout: writer('stdout'),

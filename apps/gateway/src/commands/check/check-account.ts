@@ -5,7 +5,7 @@ import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../../config/permis
 import type { CommandContext } from '../context.ts';
 import { printRemark } from '../output.ts';
 import type { TrustedFile } from '../permissions.ts';
-import { commandLineOfOther } from '../printed-commands.ts';
+import { commandLineForAccount } from '../printed-commands.ts';
 
 /**
  * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing
@@ -29,7 +29,7 @@ export async function remarkOtherAccount(
     printRemark(
       context,
       `this check ran as root, who can read and write everything, and files of this config are for ${description}`,
-      `to check what the gateway can read and write, run ${prefix} ${commandLineOfOther(context, ['check'], config)}`,
+      `to check what the gateway can read and write, run ${prefix} ${commandLineForAccount(context, ['check'], config)}`,
     );
     return;
   }

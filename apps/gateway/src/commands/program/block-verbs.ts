@@ -21,7 +21,7 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     help: exampleText(
       context,
       ['Block a user for 8h', 'block --user corp:jane --for 8h --reason "laptop stolen"'],
-      ['Block a token, which you type at a prompt', 'block --token --for 30d', 'token'],
+      ['Block a token, which you type at a prompt', 'block --token --for 30d'],
     ),
   });
 

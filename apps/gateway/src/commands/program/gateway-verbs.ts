@@ -87,7 +87,7 @@ export function addCheckVerbs({ program, context, add }: Program): void {
     },
     help: exampleText(
       context,
-      ['Explain a token, which you type at a prompt', 'explain', 'token'],
+      ['Explain a token, which you type at a prompt', 'explain'],
       ['Show what is known about a user', 'explain --user corp:jane'],
     ),
   });

@@ -30,7 +30,6 @@ export function addAuditVerb({ program, context, add }: Program): void {
       exampleText(context, [
         'Find the lines of a token, which you type at a prompt',
         'audit fingerprint | grep -F -f - audit.log',
-        'token',
       ]),
   });
 }
