@@ -62,7 +62,7 @@ async function findWarning(
   section: 'user' | 'groups',
   { bases, scope }: Place,
   presence: Filter | undefined,
-  { effect, option, first: remedy }: Readonly<Record<'effect' | 'option' | 'first', string>>,
+  { effect, option, first: firstEntry }: Readonly<Record<'effect' | 'option' | 'first', string>>,
 ): Promise<string | undefined> {
   if (presence === undefined) return undefined;
   for (const base of bases) {
@@ -78,6 +78,6 @@ async function findWarning(
     if (result?.code !== 0 || result.entries.length > 0) return undefined;
   }
   const below = `${scope === 'one' ? 'directly ' : ''}below ${bases.map((base) => `"${base}"`).join(' or ')}`;
-  const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${remedy}`;
+  const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${firstEntry}`;
   return `${effect}: no entry ${below} matches ${filterText(presence)}, ${option} for any value. ${fix}`;
 }

@@ -103,19 +103,21 @@ function listSources({ tokensFile, tokenAuthFile }: StaticOptions): readonly Tok
 
 /** Refuses a token that is in both files. Otherwise the order of the files would decide which of the two entries counts. */
 function refuseShared(latest: ReadonlyMap<TokenSource, TokenSet>): void {
-  const [tokens, otherTokens] = [...latest];
-  if (tokens === undefined || otherTokens === undefined) return;
-  const problems = [...otherTokens[1]].flatMap(([key, { line }]): FileProblem[] => {
-    const twin = tokens[1].get(key);
+  const [entry, otherEntry] = [...latest];
+  if (entry === undefined || otherEntry === undefined) return;
+  const [source, tokens] = entry;
+  const [otherSource, otherTokens] = otherEntry;
+  const problems = [...otherTokens].flatMap(([key, { line }]): FileProblem[] => {
+    const twin = tokens.get(key);
     if (twin === undefined) return [];
     return [
       {
         line,
-        message: `the same token as in ${tokens[0].file}, line ${twin.line}: remove it from one of the files`,
+        message: `the same token as in ${source.file}, line ${twin.line}: remove it from one of the files`,
       },
     ];
   });
-  if (problems.length > 0) throw new TokenFileError(otherTokens[0].file, problems);
+  if (problems.length > 0) throw new TokenFileError(otherSource.file, problems);
 }
 
 const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });

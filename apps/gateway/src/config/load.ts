@@ -107,9 +107,9 @@ async function readSource(file: string, configFile: string) {
 }
 
 /** Resolves the paths of files that the gateway reads itself. Files of a Redis and of plugins go to `watchFile`. */
-function withAbsolutePaths<Part>(section: Part, base: string): Part {
-  if (!isObject(section)) return section;
-  const entries = Object.entries(section).map(([key, value]) => {
+function withAbsolutePaths<Part>(value: Part, base: string): Part {
+  if (!isObject(value)) return value;
+  const entries = Object.entries(value).map(([key, value]) => {
     const isPath = typeof value === 'string' && /^file$|File$/.test(key);
     return [key, isPath ? resolve(base, value) : withAbsolutePaths(value, base)];
   });

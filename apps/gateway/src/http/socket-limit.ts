@@ -8,30 +8,30 @@ import { isIP, type Socket } from 'node:net';
  * @param limit read at each one
  * @param end is called with the one that has to go, and its network
  */
-export function createFairLimit<One>(
+export function createFairLimit<Member>(
   limit: () => number,
-  end: (one: One, network: string) => void,
+  end: (member: Member, network: string) => void,
 ) {
-  const networks = new Map<One, string>();
+  const networks = new Map<Member, string>();
   /** What each network has, in the order in which it came. */
-  const members = new Map<string, Set<One>>();
-  const remove = (socket: One) => {
-    const network = networks.get(socket);
+  const members = new Map<string, Set<Member>>();
+  const remove = (member: Member) => {
+    const network = networks.get(member);
     if (network === undefined) return;
-    networks.delete(socket);
+    networks.delete(member);
     const networkMembers = members.get(network);
-    networkMembers?.delete(socket);
+    networkMembers?.delete(member);
     if (networkMembers?.size === 0) members.delete(network);
   };
   return {
     /** Adds one. @param network of the address that it came from: see {@link nameNetwork} */
-    add(socket: One, network: string) {
-      networks.set(socket, network);
+    add(member: Member, network: string) {
+      networks.set(member, network);
       const networkMembers = members.get(network);
-      if (networkMembers === undefined) members.set(network, new Set([socket]));
-      else networkMembers.add(socket);
+      if (networkMembers === undefined) members.set(network, new Set([member]));
+      else networkMembers.add(member);
       if (networks.size <= limit()) return;
-      let largest: ReadonlySet<One> = new Set();
+      let largest: ReadonlySet<Member> = new Set();
       for (const networkMembers of members.values())
         if (networkMembers.size > largest.size) largest = networkMembers;
       const [oldest] = largest;
@@ -44,7 +44,7 @@ export function createFairLimit<One>(
   };
 }
 
-export type FairLimit<One> = ReturnType<typeof createFairLimit<One>>;
+export type FairLimit<Member> = ReturnType<typeof createFairLimit<Member>>;
 
 /**
  * Allows at most `limit` open sockets: see {@link createFairLimit}.

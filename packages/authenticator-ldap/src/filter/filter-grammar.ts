@@ -113,11 +113,11 @@ function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
 }
 
 function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<ValueTemplate> {
-  const [initial = [], ...segments] = readValue(cursor).parts;
-  const last = segments.pop();
+  const [initial = [], ...templates] = readValue(cursor).parts;
+  const last = templates.pop();
   if (last === undefined) return { kind: 'equality', attribute, value: initial };
-  const middle = segments.filter((segment) => segment.length > 0);
-  if (middle.length < segments.length && cursor.allowed !== undefined)
+  const middle = templates.filter((segment) => segment.length > 0);
+  if (middle.length < templates.length && cursor.allowed !== undefined)
     throw errorAt(cursor, 'two * in a row', 'write one');
   if (middle.length === 0 && initial.length === 0 && last.length === 0)
     return { kind: 'present', attribute };
@@ -161,8 +161,8 @@ function parseExtensible(
 
 /** Reads a value that must not contain an asterisk. @returns undefined when it has one, in place of a placeholder */
 function readWhole(cursor: Cursor): ValueTemplate | undefined {
-  const { parts: segments, asterisk } = readValue(cursor);
-  if (asterisk === undefined) return segments[0] ?? [];
+  const { parts: templates, asterisk } = readValue(cursor);
+  if (asterisk === undefined) return templates[0] ?? [];
   if (cursor.allowed === undefined) return undefined;
   throw new TemplateError(
     cursor.text,
@@ -191,7 +191,7 @@ function readValue(cursor: Cursor): {
 } {
   const { text } = cursor;
   let last: ValuePart[] = [];
-  const segments = [last];
+  const templates = [last];
   let asterisk: number | undefined;
   while (cursor.at < text.length && text[cursor.at] !== ')') {
     token.lastIndex = cursor.at;
@@ -205,17 +205,17 @@ function readValue(cursor: Cursor): {
       );
     }
     const segment = readSegment(groups, cursor);
-    const lastSegment = last.at(-1);
+    const previousSegment = last.at(-1);
     if (segment === undefined) {
       asterisk ??= cursor.at;
       last = [];
-      segments.push(last);
-    } else if (Buffer.isBuffer(segment) && Buffer.isBuffer(lastSegment))
-      last[last.length - 1] = Buffer.concat([lastSegment, segment]);
+      templates.push(last);
+    } else if (Buffer.isBuffer(segment) && Buffer.isBuffer(previousSegment))
+      last[last.length - 1] = Buffer.concat([previousSegment, segment]);
     else last.push(segment);
     cursor.at = token.lastIndex;
   }
-  return { parts: segments, ...(asterisk !== undefined && { asterisk }) };
+  return { parts: templates, ...(asterisk !== undefined && { asterisk }) };
 }
 
 /** Reads one part of a value. @returns undefined for an asterisk */

@@ -145,9 +145,9 @@ function encoded(
 function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => To): Assertion<To> {
   if (assertion.kind === 'present') return assertion;
   if (assertion.kind !== 'substring') return { ...assertion, value: map(assertion.value) };
-  const { initial, any: middle, final, ...target } = assertion;
+  const { initial, any: middle, final, ...common } = assertion;
   return {
-    ...target,
+    ...common,
     ...(initial !== undefined && { initial: map(initial) }),
     any: middle.map(map),
     ...(final !== undefined && { final: map(final) }),

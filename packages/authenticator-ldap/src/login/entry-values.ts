@@ -41,7 +41,7 @@ export function readValues(entry: LdapEntry, attribute: string): readonly Buffer
 /**
  * Returns the values as text.
  *
- * @throws AuthenticatorError `failed`, as `valuesOf` and for a value that is not text, unquoted
+ * @throws AuthenticatorError `failed`, as `readValues` and for a value that is not text, unquoted
  */
 export function readTexts(entry: LdapEntry, attribute: string): readonly string[] {
   return readValues(entry, attribute).map((value) => {

@@ -204,16 +204,16 @@ export async function walkGroups(
   { maxDepth, maxGroups }: Pick<GroupOptions, 'maxDepth' | 'maxGroups'>,
   parentsOf?: (groups: readonly Group[]) => Promise<readonly Group[]>,
 ): Promise<readonly Group[]> {
-  const groupsByKey = new Map<string, Group>();
+  const groupsByDn = new Map<string, Group>();
   let level = direct;
   for (let depth = 1; ; depth += 1) {
     const fresh: Group[] = [];
     for (const group of level) {
-      if (groupsByKey.has(group.dn)) continue;
-      groupsByKey.set(group.dn, group);
+      if (groupsByDn.has(group.dn)) continue;
+      groupsByDn.set(group.dn, group);
       fresh.push(group);
     }
-    if (groupsByKey.size > maxGroups) throw tooManyGroups(maxGroups);
+    if (groupsByDn.size > maxGroups) throw tooManyGroups(maxGroups);
     if (fresh.length > 0 && depth > maxDepth) {
       const fix = 'flatten the groups, or raise groups.maxDepth';
       throw new AuthenticatorError(
@@ -221,7 +221,7 @@ export async function walkGroups(
         `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`,
       );
     }
-    if (fresh.length === 0 || parentsOf === undefined) return [...groupsByKey.values()];
+    if (fresh.length === 0 || parentsOf === undefined) return [...groupsByDn.values()];
     level = await parentsOf(fresh);
   }
 }

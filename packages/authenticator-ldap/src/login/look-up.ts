@@ -215,9 +215,9 @@ export async function lookUpDirectoryUser(
   }
   const { user } = result;
   const call = { signal, trace, prefer: server, subject: user.dn };
-  const decision = await withGroups(directory, options, user, call);
+  const userInfo = await withGroups(directory, options, user, call);
   if (trace) await traceAccount(readState(directory, options, user, call), trace);
-  return decision;
+  return userInfo;
 }
 
 /** Reports the state of the account. It ends no look-up, which only shows what is there. */

@@ -136,7 +136,7 @@ export function findKubeconfigEntry(files: readonly KubeconfigFile[], kind: Kind
   return files.flatMap((file) => listEntries(file, kind)).find((entry) => entry.name === name);
 }
 
-/** Lists all entries by their names, as `findEntry` finds them, for a caller that needs many. */
+/** Lists all entries by their names, as `findKubeconfigEntry` finds them, for a caller that needs many. */
 export function entriesByName(files: readonly KubeconfigFile[], kind: Kind) {
   const byName = new Map<unknown, ReturnType<typeof listEntries>[number]>();
   for (const entry of files.flatMap((file) => listEntries(file, kind))) {

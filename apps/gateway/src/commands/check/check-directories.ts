@@ -41,21 +41,22 @@ interface Listed {
 export function checkLookedUpBy({ config, authenticator }: Listed): readonly Finding[] {
   const { name, directory, withhold } = config;
   if (directory === undefined || directory.by === 'username') return [];
-  const { authenticator: directoryName, by: join } = directory;
+  const { authenticator: directoryName, by: lookUpKey } = directory;
   const users = listUsers(authenticator);
-  const lacking = users.filter((user) => joinValues(user, join).length !== 1);
-  const joinText = typeof join === 'object' ? `exactly one value of extra ${join.extra}` : 'a uid';
+  const lacking = users.filter((user) => joinValues(user, lookUpKey).length !== 1);
+  const keyText =
+    typeof lookUpKey === 'object' ? `exactly one value of extra ${lookUpKey.extra}` : 'a uid';
   const fix =
-    typeof join === 'object'
+    typeof lookUpKey === 'object'
       ? `set the option of ${name} that gives its users this key of extra, or another directory.by`
       : `set the option of ${name} that gives its users a uid, or another directory.by`;
   if (lacking.length > 0 && lacking.length === users.length) {
-    const detail = `no user of ${name} has ${printable(joinText)}, so none can be looked up in ${directoryName}`;
+    const detail = `no user of ${name} has ${printable(keyText)}, so none can be looked up in ${directoryName}`;
     return [{ result: 'warning', detail: withhold(detail), fix }];
   }
   const list = createList();
   for (const { username } of lacking) list.add(printable(username));
-  const detail = `of its users can't be looked up in ${directoryName}, since they don't have ${printable(joinText)}`;
+  const detail = `of its users can't be looked up in ${directoryName}, since they don't have ${printable(keyText)}`;
   return list.toFindings(
     'warning',
     (count, listed) => withhold(`${count} ${detail}: ${listed}`),

@@ -28,7 +28,7 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
   readonly by: string;
   /** Milliseconds. */
   readonly wait: number;
-  /** See `Waiting.expect`. */
+  /** See `ConfirmationWait.expect`. */
   readonly expect?: number;
 }
 

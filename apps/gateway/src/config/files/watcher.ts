@@ -122,8 +122,8 @@ async function fingerprints(files: Fingerprints): Promise<Fingerprints> {
   return fingerprints;
 }
 
-function differ(current: Fingerprints, last: Fingerprints): boolean {
-  return [...current].some(([file, { digest }]) => last.get(file)?.digest !== digest);
+function differ(last: Fingerprints, current: Fingerprints): boolean {
+  return [...last].some(([file, { digest }]) => current.get(file)?.digest !== digest);
 }
 
 /** Reads a file's fingerprint. A file that can't be read has the reason as its fingerprint. */

@@ -104,7 +104,7 @@ export function findEntryState(entry: Entry, entries: readonly Entry[]): EntrySt
 type Absence = 'behind' | 'silent' | 'other keys' | 'removed';
 
 export interface Confirmation extends Readonly<ReturnType<typeof sortReplicas>> {
-  /** See `Waiting.expect`. */
+  /** See `ConfirmationWait.expect`. */
   readonly expected?: number | undefined;
 }
 

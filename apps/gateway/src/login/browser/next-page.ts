@@ -34,8 +34,8 @@ async function nextOfVisit(
   proof: Proof,
   invitation: string | undefined,
 ): Promise<Next> {
-  const grant = await grantAfterPassword(page, proof, invitation);
-  if (grant.kind === 'invited') return { kind: 'manage', grant: grant.grant };
+  const afterPassword = await grantAfterPassword(page, proof, invitation);
+  if (afterPassword.kind === 'invited') return { kind: 'manage', grant: afterPassword.grant };
   page.facts.reason = requiredReason;
   return { kind: 'factor' };
 }

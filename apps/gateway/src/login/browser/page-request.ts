@@ -49,8 +49,8 @@ export function makePageRequest(
   addFacts(request.facts, { device, cluster });
   if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
     throw new PageError('unknown-cluster', 404);
-  const takenPage = pages.take(request.address);
-  if (typeof takenPage === 'number') throw tooMany('too many pages for this address', takenPage);
+  const giveBack = pages.take(request.address);
+  if (typeof giveBack === 'number') throw tooMany('too many pages for this address', giveBack);
   return { ...request, browser, attempt, path: `/login/${sealed}` };
 }
 
@@ -89,11 +89,11 @@ export function setState(request: PageRequest, state: BrowserState): void {
   const name = cookieName(attempt.id, publicUrl);
   const otherNames = readCookies(request)
     .map((cookie) => cookie.slice(0, cookie.indexOf('=')))
-    .filter((cookie) => cookie.startsWith(cookieName('', publicUrl)) && cookie !== name);
+    .filter((otherName) => otherName.startsWith(cookieName('', publicUrl)) && otherName !== name);
   const forgotten = otherNames.slice(0, Math.max(0, otherNames.length + 1 - maxCookies));
   context.set('Set-Cookie', [
     write(name, browser.attempts.writeBrowser(attempt.id, state), seconds),
-    ...forgotten.map((cookie) => write(cookie, '', 0)),
+    ...forgotten.map((otherName) => write(otherName, '', 0)),
   ]);
 }
 

@@ -125,7 +125,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
         return { record: changed, result: { kind: 'removed', grant: makeGrant(changed) } };
       }),
     /** Makes new recovery codes. Earlier codes are not valid any more. */
-    renewRecoveryCodes: (user: FactorUser, given: FactorGrant) =>
+    renewRecoveryCodes: (user: FactorUser, grant: FactorGrant) =>
       change<
         | { readonly kind: 'ended' }
         | {
@@ -133,17 +133,20 @@ export function createEnrolment(store: FactorStore, now: () => number) {
             readonly recoveryCodes: readonly string[];
             readonly grant: FactorGrant;
           }
-      >(user, given, (record) => {
+      >(user, grant, (record) => {
         // An invitation lets its owner add one factor, and nothing else: otherwise someone could use it, and leave it valid.
-        if (given.invitation !== undefined) return { result: { kind: 'ended' } };
+        if (grant.invitation !== undefined) return { result: { kind: 'ended' } };
         const codes = newRecoveryCodes();
         const changed = {
           ...record,
           recovery: codes.map(codeDigest),
           version: record.version + 1,
         };
-        const grant = makeGrant(changed);
-        return { record: changed, result: { kind: 'renewed', recoveryCodes: codes, grant } };
+        const newGrant = makeGrant(changed);
+        return {
+          record: changed,
+          result: { kind: 'renewed', recoveryCodes: codes, grant: newGrant },
+        };
       }),
   };
 }
@@ -166,7 +169,7 @@ type MakeFactor = (record: FactorRecord, id: string) => Partial<FactorRecord> | 
 
 function withAdded(
   { invitation, ...record }: FactorRecord,
-  given: FactorGrant,
+  grant: FactorGrant,
   method: FactorMethod,
   next: MakeFactor,
 ): Change<Added | NotAdded> {
@@ -184,11 +187,11 @@ function withAdded(
   };
   const factor = listedFactors(changed).find((factor) => factor.id === id);
   if (factor === undefined) throw new Error('the new factor is not in the record');
-  const invitedBy = given.invitation === undefined ? undefined : invitation?.by;
-  const grant = makeGrant(changed);
+  const invitedBy = grant.invitation === undefined ? undefined : invitation?.by;
+  const newGrant = makeGrant(changed);
   return {
     record: changed,
-    result: { kind: 'added', factor, invitedBy, grant, recoveryCodes: codes },
+    result: { kind: 'added', factor, invitedBy, grant: newGrant, recoveryCodes: codes },
   };
 }
 

@@ -142,9 +142,9 @@ function useCode(
 ): { readonly record?: FactorRecord; readonly result: CodeResult } {
   if (record === undefined) return { result: refuse('invalid-credentials') };
   if (areCodesLocked(record, now)) return { result: refuse('locked') };
-  const totpResult = useTotp(record, allowed.includes('totp') ? code : '', now);
-  if (totpResult !== undefined)
-    return { record: totpResult, result: { kind: 'right', method: 'totp' } };
+  const changedRecord = useTotp(record, allowed.includes('totp') ? code : '', now);
+  if (changedRecord !== undefined)
+    return { record: changedRecord, result: { kind: 'right', method: 'totp' } };
   const digest = secretDigest(code);
   if (record.recovery.some((codeDigest) => isEqual(codeDigest, digest))) {
     const recovery = record.recovery.filter((codeDigest) => codeDigest !== digest);

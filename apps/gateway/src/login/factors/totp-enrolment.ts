@@ -77,11 +77,11 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
     /** Adds an app, once its first code shows that it has the secret. */
     async finish(
       { user, grant, secret, label, until }: z.infer<typeof enrolment>,
-      sealedText: string,
+      typedCode: string,
     ): Promise<Added | NotAdded> {
       if (until <= now()) return { kind: 'late' };
       const bytes = Buffer.from(secret, 'base64url');
-      const code = plainCode(sealedText);
+      const code = plainCode(typedCode);
       const lastStep = stepOfCode(bytes, code, now());
       if (lastStep === undefined)
         return { kind: 'wrong-code', minutes: minutesOff(bytes, code, now()) };

@@ -43,11 +43,11 @@ export function stepOfCode(
 ): number | undefined {
   const present = stepAt(now);
   // All are compared, so that the time does not show which one was near. The steps next to the present one come first.
-  const codes = Array.from({ length: 2 * steps + 1 }, (_, index) => {
+  const candidateSteps = Array.from({ length: 2 * steps + 1 }, (_, index) => {
     const distance = Math.ceil(index / 2);
     return present + (index % 2 === 0 ? distance : -distance);
   });
-  return codes.filter((step) => step >= 0 && isEqual(computeCode(secret, step), code))[0];
+  return candidateSteps.filter((step) => step >= 0 && isEqual(computeCode(secret, step), code))[0];
 }
 
 /** How far a clock can be off to be found out, in steps: an hour. */

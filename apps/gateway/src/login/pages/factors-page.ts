@@ -126,13 +126,13 @@ ${nameField('passkey-name', factorsTexts.passkeyName)}`,
 }
 
 function recoverySection({ path, form, recoveryCodes }: FactorsPageOptions): Html {
-  const count = html`${factorsTexts.recoveryLeft(recoveryCodes)}`;
+  const countText = html`${factorsTexts.recoveryLeft(recoveryCodes)}`;
   return html`<section>
 <h2>${factorsTexts.recovery}</h2>
 ${
   recoveryCodes < enoughRecoveryCodes
-    ? html`<p class="box warning"><strong>${attemptTexts.warning}:</strong> ${count} ${factorsTexts.recoveryFew}</p>`
-    : html`<p>${count}</p>`
+    ? html`<p class="box warning"><strong>${attemptTexts.warning}:</strong> ${countText} ${factorsTexts.recoveryFew}</p>`
+    : html`<p>${countText}</p>`
 }
 <p>${factorsTexts.replaced}</p>
 <form method="post" action="${path}/factors">

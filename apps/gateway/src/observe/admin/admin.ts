@@ -53,9 +53,9 @@ export async function startAdminServer(options: AdminServerOptions) {
   const server = createServer({ requireHostHeader: false, maxHeaderSize });
   // A client that closes after its request, as `nc -N` does, still gets the answer.
   Object.assign(server, { httpAllowHalfOpen: true });
-  const answeredSockets = new WeakSet<Socket>();
+  const requestedSockets = new WeakSet<Socket>();
   const handle = (request: IncomingMessage, response: ServerResponse) => {
-    answeredSockets.add(request.socket);
+    requestedSockets.add(request.socket);
     stopParsing(request.socket);
     response.setHeaders(headers);
     void answer(request, response);
@@ -64,7 +64,7 @@ export async function startAdminServer(options: AdminServerOptions) {
   server.on('request', handle).on('checkExpectation', handle);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     // What follows the request is not parsed.
-    if (answeredSockets.has(socket)) return;
+    if (requestedSockets.has(socket)) return;
     if (error.code === 'HPE_INVALID_EOF_STATE') socket.destroy();
     else answerUnreadable(error, socket);
   });
@@ -154,7 +154,7 @@ function answerHealth(
   notes: HealthChecks = [],
 ) {
   const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
-  for (const note of notes.filter((check) => !check.ok)) {
+  for (const note of notes.filter(({ ok }) => !ok)) {
     logger.debug(
       { check: note.name, reason: note.reason },
       'a check that does not affect readiness failed',

@@ -34,16 +34,16 @@ export async function findLastLines(
     throw new FixableError('audit.output is stdout', 'look where the standard output is stored');
   const { file } = output;
   const lines: Line[] = [];
-  let unreadLimit = limit;
+  let remainingLimit = limit;
   for (const name of [file, `${file}.1`]) {
     try {
       await using handle = await open(name, constants.O_RDONLY | constants.O_NONBLOCK);
       const stats = await handle.stat();
       if (!stats.isFile()) throw new Error('it is not a regular file');
-      const remaining = await readBackwards(handle, stats.size, search, lines, unreadLimit);
+      const remaining = await readBackwards(handle, stats.size, search, lines, remainingLimit);
       if (lines.length === search.count) break;
       if (remaining > 0) return { lines, isPartial: true };
-      unreadLimit -= stats.size;
+      remainingLimit -= stats.size;
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
       // Without rotation, or before it, there is no earlier file.
@@ -76,7 +76,7 @@ async function readBackwards(
   const text = Buffer.from(search.text);
   const minEnd = Math.max(0, size - limit);
   let end = size;
-  // It is the beginning of a line whose end was read before.
+  // It is the end of a line whose beginning is not read yet.
   let lineEnd = Buffer.alloc(0);
   while (end > minEnd && lines.length < search.count) {
     const length = Math.min(end - minEnd, mebibyte);

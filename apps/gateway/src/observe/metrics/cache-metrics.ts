@@ -122,14 +122,14 @@ function createLookupMetrics(registry: Registry) {
       cache: { redis },
     }: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
       const next = authenticators.map(({ name, cache }) => {
-        return [name, countLookups(cache, redis !== undefined, followed.get(name))] as const;
+        return [name, createLookupCounts(cache, redis !== undefined, followed.get(name))] as const;
       });
       followed = new Map(next);
     },
   };
 }
 
-function countLookups(
+function createLookupCounts(
   cache: AuthenticatorConfig['cache'],
   hasRedis: boolean,
   previous?: Lookups,
