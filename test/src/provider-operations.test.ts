@@ -235,7 +235,7 @@ test('check reaches each provider, and says what to register there', async () =>
     register('okta', okta),
     {
       result: 'warning',
-      detail: expect.stringContaining('a disabled account keeps access for up to 120m'),
+      detail: expect.stringContaining('a disabled account keeps access for up to 2h'),
     },
   ]);
   expect(own('entra')).toMatchObject([register('entra', entra)]);

@@ -6,7 +6,7 @@ export type AddressShares = ReturnType<typeof createAddressShares>;
 
 /** Counts requests in progress, those of each address by themselves: no address takes the slots of all others. */
 export function createAddressShares() {
-  const all = createInFlight();
+  const total = createInFlight();
   const shares = new Map<string, InFlight>();
   return {
     /**
@@ -18,7 +18,7 @@ export function createAddressShares() {
       const network = nameNetwork(address);
       const share = shares.get(network) ?? createInFlight();
       const leaveShare = share.enter(Math.ceil(limit * maxAddressShare));
-      const leave = leaveShare && all.enter(limit);
+      const leave = leaveShare && total.enter(limit);
       if (leave === undefined) {
         leaveShare?.();
         return undefined;

@@ -4,12 +4,12 @@ import type { Proof } from './proof.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /** Names a count of logins. In JSON, no name of a user looks like a name with an address. */
-const countName = (...parts: string[]) => JSON.stringify(parts);
+const countName = (...names: string[]) => JSON.stringify(names);
 
 /** Counts a login of a user who has proved everything, by the name that Kubernetes sees. @throws LoginError if there were too many */
 export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): void {
-  const taken = logins.take(countName(named.username));
-  if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
+  const turn = logins.take(countName(named.username));
+  if (typeof turn === 'number') throw tooMany('too many logins of this user', turn);
 }
 
 /**
@@ -23,7 +23,7 @@ export function countIncomplete(
   { named }: Pick<Proof, 'named'>,
   address: string,
 ): void {
-  const taken = logins.take(countName(named.username, nameNetwork(address)));
-  if (typeof taken === 'number')
-    throw tooMany('too many logins of this user without a second factor', taken);
+  const turn = logins.take(countName(named.username, nameNetwork(address)));
+  if (typeof turn === 'number')
+    throw tooMany('too many logins of this user without a second factor', turn);
 }

@@ -4,7 +4,7 @@ import { writeUnlessEnded } from './ended-login.ts';
 import { type LoginError, secondFactorRequired, wrongCode } from './login-error.ts';
 import { findProvider, type LoginService, type ProviderProof } from './login-service.ts';
 import { type ProvenLogin, toBegunLogin, toSessionUser } from './proof.ts';
-import { endSession, fromStore, sessionsOf } from './session-store.ts';
+import { endSession, fromStore, listUserSessions } from './session-store.ts';
 
 export type NewSession = Awaited<ReturnType<typeof createSession>>;
 
@@ -34,7 +34,7 @@ export async function createSession(
   const { named } = proof;
   const { cluster, device, address } = place;
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
-  const until = proof.since + lifetimeOf(service, proof);
+  const until = proof.since + findLifetime(service, proof);
   // No way to log in may forget it, and a reload may have made it required since.
   if (service.factorPolicy.isMissing(proof, named.groups)) throw secondFactorRequired([]);
   const session: Session = {
@@ -56,7 +56,7 @@ export async function createSession(
   return fromStore(service, async () => {
     const { token, issued } = await writeUnlessEnded(service, toBegunLogin(login), {
       write: () => issuer.create(create, signal),
-      takeBack: (made) => discardSession(service, made.issued),
+      takeBack: (created) => discardSession(service, created.issued),
       refuse,
     });
     // Such a token would be accepted nowhere.
@@ -68,11 +68,11 @@ export async function createSession(
 }
 
 /** Returns the milliseconds that a session lasts at most. @throws LoginError if its provider is not in the config any more */
-function lifetimeOf({ config, browser }: LoginService, proof: ProviderProof) {
+function findLifetime({ config, browser }: LoginService, proof: ProviderProof) {
   if (proof.provider === undefined) return config.ttl;
-  const found = findProvider(browser?.providers.values() ?? [], proof);
-  if (found === undefined) throw wrongCode();
-  return Math.min(config.ttl, found.ttl);
+  const provider = findProvider(browser?.providers.values() ?? [], proof);
+  if (provider === undefined) throw wrongCode();
+  return Math.min(config.ttl, provider.ttl);
 }
 
 /**
@@ -81,15 +81,15 @@ function lifetimeOf({ config, browser }: LoginService, proof: ProviderProof) {
  * deadline of its own, because a client that hangs up must not leave a session too many behind.
  */
 async function endExcessSessions(service: LoginService, username: string): Promise<void> {
-  const { config, logger, problemOf } = service;
+  const { config, logger, describeProblem } = service;
   const signal = AbortSignal.timeout(service.timeout);
   try {
-    const all = await sessionsOf(service, username, signal);
-    const excess = all.slice(0, Math.max(0, all.length - config.maxSessions));
-    for (const one of excess) await endSession(service, one, 'login.maxSessions', signal);
+    const sessions = await listUserSessions(service, username, signal);
+    const excess = sessions.slice(0, Math.max(0, sessions.length - config.maxSessions));
+    for (const session of excess) await endSession(service, session, 'login.maxSessions', signal);
   } catch (error) {
     logger.warn(
-      { reason: problemOf(error) },
+      { reason: describeProblem(error) },
       'sessions above login.maxSessions could not be ended',
     );
   }
@@ -97,10 +97,13 @@ async function endExcessSessions(service: LoginService, username: string): Promi
 
 /** Ends the session of a login that was ended while it was written. A session that stays is of no use: no one gets its token. */
 async function discardSession(service: LoginService, session: IssuedToken): Promise<void> {
-  const { logger, problemOf, timeout } = service;
+  const { logger, describeProblem, timeout } = service;
   try {
     await endSession(service, session, 'login ended', AbortSignal.timeout(timeout));
   } catch (error) {
-    logger.warn({ reason: problemOf(error) }, 'session of an ended login could not be removed');
+    logger.warn(
+      { reason: describeProblem(error) },
+      'session of an ended login could not be removed',
+    );
   }
 }

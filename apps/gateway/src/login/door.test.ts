@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerAnswer, ServerRequest } from '../http/http-server.ts';
-import { addressOf, createDoor, isCutOff } from './door.ts';
+import { createDoor, isCutOff, readAddress } from './door.ts';
 import type { AnsweredRequest } from './login-report.ts';
 
 /** The parts of an answer that the door uses. Over HTTP/2 it has a stream, which is the request as well. */
@@ -208,7 +208,7 @@ test('a request of a proxy is one of the address that it names', async () => {
   const other = ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.2' });
   await turns(3);
   expect(letIn).toContain(other.request);
-  expect(addressOf(other.request)).toBe('192.0.2.2');
+  expect(readAddress(other.request)).toBe('192.0.2.2');
 });
 
 test('one that hung up before its turn is not let in, and another one may wait instead', async () => {
@@ -233,7 +233,7 @@ test('the address of one that hung up after its turn is known', async () => {
   await turns(2);
   expect(letIn).toEqual([request]);
   stream.close();
-  expect(addressOf(request)).toBe('192.0.2.1');
+  expect(readAddress(request)).toBe('192.0.2.1');
 });
 
 test('beyond 1,000 in progress the oldest of the address with the most is cut off', async () => {

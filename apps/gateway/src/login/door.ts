@@ -37,7 +37,7 @@ const cutOff = new WeakSet<ServerRequest>();
  * Returns the address that a request of {@link createDoor} came from, even when its client has gone; '' for other
  * requests.
  */
-export function addressOf(request: ServerRequest): string {
+export function readAddress(request: ServerRequest): string {
   return addresses.get(request) ?? '';
 }
 
@@ -57,12 +57,12 @@ interface DoorVisit {
 
 /** Ends the connection of a body in too many pieces as they arrive: 65,000 could wait in memory for the turn of their request. */
 function limitPieces(request: ServerRequest): void {
-  let left = doorLimits.bodyPieces;
+  let piecesLeft = doorLimits.bodyPieces;
   const push = request.push;
   request.push = (piece, encoding) => {
-    left -= 1;
-    if (left === -1) endConnection(request);
-    return left >= 0 && push.call(request, piece && withoutRest(piece), encoding);
+    piecesLeft -= 1;
+    if (piecesLeft === -1) endConnection(request);
+    return piecesLeft >= 0 && push.call(request, piece && withoutRest(piece), encoding);
   };
 }
 
@@ -72,13 +72,13 @@ function onceGone({ request: { socket }, response }: DoorVisit, act: () => void)
     onceClosed(response, act);
     return;
   }
-  const done = () => {
-    socket.off('close', done);
+  const proceed = () => {
+    socket.off('close', proceed);
     act();
   };
-  onceClosed(response, done);
+  onceClosed(response, proceed);
   // A pipelined answer that has not begun is not closed with its connection.
-  socket.once('close', done);
+  socket.once('close', proceed);
 }
 
 /**
@@ -108,7 +108,7 @@ export function createDoor(
       if (leave === undefined) cutOff.add(request);
       else {
         leave();
-        limited(addressOf(request));
+        limited(readAddress(request));
       }
       if (isDirect || !('stream' in response)) endConnection(request);
       else response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -117,12 +117,12 @@ export function createDoor(
   function refuse(request: ServerRequest, response: ServerAnswer): void {
     response.statusCode = 429;
     const body = JSON.stringify(errorBody(429, 'too many concurrent requests from this address'));
-    const all = {
+    const responseHeaders = {
       ...headers(),
       'Retry-After': '1',
       'Content-Type': 'application/json; charset=utf-8',
     };
-    for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
+    for (const [name, value] of Object.entries(responseHeaders)) response.setHeader(name, value);
     response.end(request.method === 'HEAD' ? undefined : body);
     discardBody(
       { req: request as IncomingMessage, res: response as ServerResponse },
@@ -152,7 +152,7 @@ export function createDoor(
     if (isQueued) return;
     limited(address);
     const isTooMany = [refused.take(address), allRefused.take('')].some(
-      (taken) => typeof taken === 'number',
+      (turn) => typeof turn === 'number',
     );
     if (isTooMany && isDirect) endConnection(request);
     else refuse(request, response);

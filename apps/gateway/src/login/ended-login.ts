@@ -63,14 +63,14 @@ export async function writeUnlessEnded<Written>(
   login: BegunLogin,
   { write, takeBack, refuse }: LoginWrite<Written>,
 ): Promise<Written> {
-  const before = findLoginEnd(ends, login);
-  if (before !== undefined) throw refuse(before);
-  const written = await write();
+  const endBefore = findLoginEnd(ends, login);
+  if (endBefore !== undefined) throw refuse(endBefore);
+  const result = await write();
   await ends.revocations.refresh();
-  const after = findLoginEnd(ends, login);
-  if (after === undefined) return written;
-  await takeBack(written);
-  throw refuse(after);
+  const endAfter = findLoginEnd(ends, login);
+  if (endAfter === undefined) return result;
+  await takeBack(result);
+  throw refuse(endAfter);
 }
 
 /**
@@ -78,7 +78,7 @@ export async function writeUnlessEnded<Written>(
  *
  * @returns the revisions as `EndLogins`. Undefined: the replicas share no list, or they could not be told
  */
-export async function endLoginsOf(
+export async function endUserLogins(
   { endLogins, logger }: { readonly endLogins: EndLogins | undefined; readonly logger: Logger },
   name: string,
   reason: string,

@@ -53,11 +53,13 @@ async function beginApp(
 ): Promise<void> {
   const { context, service, signal, facts } = request;
   const { apps } = requireFactors(service);
-  const asked = parseBody(beginBody, body, 'username and password', fields);
+  const credentials = parseBody(beginBody, body, 'username and password', fields);
   const { revision } = service.revocations;
-  const proof = await provePassword(service, asked, signal, facts);
-  const grant = await countedLogin(request, logins, proof, () => grantOf(request, proof, asked));
-  const label = asked.label ?? defaultLabels.totp;
+  const proof = await provePassword(service, credentials, signal, facts);
+  const grant = await countedLogin(request, logins, proof, () =>
+    findGrant(request, proof, credentials),
+  );
+  const label = credentials.label ?? defaultLabels.totp;
   const begun = apps.begin(factorUser(proof), grant, label, revision);
   const { secret, uri, enrolment, until } = begun;
   context.body = { secret, uri, enrolment, expiresAt: new Date(until) };
@@ -93,24 +95,24 @@ interface MoreThanPassword {
  *
  * @throws LoginError
  */
-async function grantOf(
+async function findGrant(
   request: LoginRequest,
   proof: Proof,
   { invitation, code }: MoreThanPassword,
 ): Promise<FactorGrant> {
   const { service, signal, facts } = request;
-  const given = await grantAfterPassword(request, proof, invitation);
-  if (given.kind === 'invited') return given.grant;
+  const afterPassword = await grantAfterPassword(request, proof, invitation);
+  if (afterPassword.kind === 'invited') return afterPassword.grant;
   if (invitation !== undefined) {
     facts.reason = 'wrong-invitation';
     throw wrongInvitation();
   }
   if (code === undefined) {
     facts.reason = requiredReason;
-    throw secondFactorRequired(given.methods);
+    throw secondFactorRequired(afterPassword.methods);
   }
   await proveCode(service, proof, code, signal, facts);
-  const grant = requireFactors(service).enrolment.grant(given.record, undefined);
+  const grant = requireFactors(service).enrolment.grant(afterPassword.record, undefined);
   if (grant === undefined) throw enrolmentEnded();
   return grant;
 }

@@ -7,17 +7,17 @@ export function writeKubeconfig(
   name: string,
   { login, cluster }: Readonly<Record<'login' | 'cluster', string | undefined>>,
 ): string | undefined {
-  const known = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
-  if (known === undefined) return undefined;
+  const target = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
+  if (target === undefined) return undefined;
   // kubectl passes it to the credential plugin (KEP-541): where to log in, and for which cluster.
   const extension = {
     login: publicUrl,
     cluster: name,
-    audience: known.audience,
+    audience: target.audience,
     ...(login && { ca: login }),
   };
   const place = {
-    server: known.server,
+    server: target.server,
     ...(cluster && { 'certificate-authority-data': Buffer.from(cluster).toString('base64') }),
     extensions: [{ name: 'client.authentication.k8s.io/exec', extension }],
   };

@@ -82,11 +82,11 @@ export function noSession(): LoginError {
  * @param hasCode whether the client sent a code of a second factor, too: the text does not say which one is wrong
  */
 export function wrongCredentials(hasCode = false): LoginError {
-  const what = hasCode ? 'the name, the password or the code' : 'the name or the password';
+  const credentials = hasCode ? 'the name, the password or the code' : 'the name or the password';
   return new LoginError(
     401,
     'wrong-credentials',
-    `${what} is wrong, or this user is not allowed to log in`,
+    `${credentials} is wrong, or this user is not allowed to log in`,
   );
 }
 
@@ -210,9 +210,9 @@ export function tooMany(message: string, retryAfter: number): LoginError {
   return new LoginError(429, 'too-many-requests', message, { retryAfter });
 }
 
-/** Makes the error of an outage. @param what such as `the session store` */
-export function createUnavailableError(what: string): LoginError {
-  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, {
+/** Makes the error of an outage. @param backend such as `the session store` */
+export function createUnavailableError(backend: string): LoginError {
+  return new LoginError(503, 'unavailable', `${backend} can't be asked now: try again later`, {
     retryAfter: 5,
   });
 }
@@ -232,7 +232,7 @@ export function errorBody(code: StatusCode, message: string): object {
   return { code: codes[code], message };
 }
 
-export function answerOf(error: unknown): ErrorAnswer | undefined {
+export function toAnswer(error: unknown): ErrorAnswer | undefined {
   if (error instanceof StatusError) {
     const headers = error.code === 429 ? { 'Retry-After': '1' } : {};
     return { code: error.code, body: errorBody(error.code, error.message), headers };

@@ -63,6 +63,6 @@ export function beginFacts(): LoginFacts {
 }
 
 /** Adds what a step has found out. */
-export function addFacts(facts: LoginFacts, found: Partial<LoginFacts>): void {
-  Object.assign(facts, found);
+export function addFacts(facts: LoginFacts, added: Partial<LoginFacts>): void {
+  Object.assign(facts, added);
 }

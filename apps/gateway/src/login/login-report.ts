@@ -69,7 +69,7 @@ export type OnLogin = (report: LoginReport) => void;
  * @param isGone whether the client has hung up, so that work was given up
  * @param reason of {@link LoginFacts}
  */
-export function outcomeOf(status: number, isGone: boolean, reason?: string): LoginOutcome {
+export function findOutcome(status: number, isGone: boolean, reason?: string): LoginOutcome {
   if (reason === requiredReason && (status < 400 || status === 401)) return 'incomplete';
   if (status < 400) return 'ok';
   if (status === 401) return 'refused';

@@ -58,8 +58,8 @@ export async function withinLimits<Result>(
   { inFlight, passwords }: LoginLimits,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const taken = passwords.take(request.address);
-  if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
+  const turn = passwords.take(request.address);
+  if (typeof turn === 'number') throw tooMany('too many refused logins from this address', turn);
   let isGuess = false;
   try {
     const leave = entered(inFlight.enter(request.service.config.limits.inFlight));
@@ -68,7 +68,7 @@ export async function withinLimits<Result>(
     isGuess = isClosed(request.context.res) || (error instanceof LoginError && error.isGuess);
     throw error;
   } finally {
-    if (!isGuess) taken();
+    if (!isGuess) turn();
   }
 }
 
@@ -114,8 +114,10 @@ export async function inSteps<Result>(
  * connection.
  */
 async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
-  const taken = performance.now() - begun;
-  await pause(Math.ceil(taken / refusalStep) * refusalStep - taken, signal).catch(() => undefined);
+  const elapsed = performance.now() - begun;
+  await pause(Math.ceil(elapsed / refusalStep) * refusalStep - elapsed, signal).catch(
+    () => undefined,
+  );
 }
 
 /** Answers with a new session. @param login the name that the user typed on the page, or that the provider gave */

@@ -10,7 +10,7 @@ import type { ConnectionLimits, InFlight } from '../http/limits.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
 import { isPagePath, pageOfError } from './browser/page-error.ts';
-import { addressOf, createDoor, isCutOff } from './door.ts';
+import { createDoor, isCutOff, readAddress } from './door.ts';
 import {
   discardTimeout,
   handshakeLimits,
@@ -21,14 +21,14 @@ import {
   passwordRate,
   requestRate,
 } from './limits.ts';
-import { answerOf, createUnavailableError, errorBody, LoginError, tooMany } from './login-error.ts';
+import { createUnavailableError, errorBody, LoginError, toAnswer, tooMany } from './login-error.ts';
 import { beginFacts, type LoginAction } from './login-facts.ts';
 import {
   type AnsweredRequest,
   createRequestLogs,
+  findOutcome,
   type LoginOutcome,
   type OnLogin,
-  outcomeOf,
   reportRequest,
 } from './login-report.ts';
 import type { LoginRequest } from './login-request.ts';
@@ -103,7 +103,7 @@ function createLoginApp(
     return next();
   });
   const answer: AnswerOf = (error, target) =>
-    isPagePath(target) ? pageOfError(error, config()?.publicUrl ?? '') : answerOf(error);
+    isPagePath(target) ? pageOfError(error, config()?.publicUrl ?? '') : toAnswer(error);
   app.use(answerErrors(logger, discardTimeout, answer));
   app.use(reportRequests(options, { requests, logouts }, report, answer));
   app.use(router.routes());
@@ -119,8 +119,8 @@ function createLoginApp(
 function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware {
   return (context) => {
     const { path } = router.match(context.path, context.method);
-    const methods = [...new Set(path.flatMap((one) => one.methods))].filter(
-      (one) => one !== 'HEAD',
+    const methods = [...new Set(path.flatMap((layer) => layer.methods))].filter(
+      (method) => method !== 'HEAD',
     );
     if (methods.length === 0) throw new LoginError(404, 'not-found', 'there is no such request');
     context.set('Allow', methods.join(', '));
@@ -171,11 +171,11 @@ function reportRequests(
 ): Middleware {
   const logOf = createRequestLogs(logger, () => performance.now());
   return async (context, next) => {
-    const found = service();
-    if (found === undefined) throw createUnavailableError('the login server');
-    const current = { ...found, logger: logOf(() => isClosed(context.res)) };
-    const [start, at] = [performance.now(), Date.now()];
-    const address = addressOf(context.req);
+    const loginService = service();
+    if (loginService === undefined) throw createUnavailableError('the login server');
+    const current = { ...loginService, logger: logOf(() => isClosed(context.res)) };
+    const [start, startedAt] = [performance.now(), Date.now()];
+    const address = readAddress(context.req);
     const review = createReviewContext(context.res, current.timeout, []);
     const facts = beginFacts();
     context.state.request = {
@@ -185,16 +185,22 @@ function reportRequests(
       signal: review.signal,
       facts,
     } satisfies LoginRequest;
-    const taken = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
+    const turn = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {
-      const outcome = outcomeOf(status, isClosed(context.res), facts.reason);
-      if (typeof taken === 'function' && !isCounted(facts.action, outcome)) taken();
+      const outcome = findOutcome(status, isClosed(context.res), facts.reason);
+      if (typeof turn === 'function' && !isCounted(facts.action, outcome)) turn();
       const isLimited = isCutOff(context.req) && (outcome === 'gone' || outcome === 'invalid');
       const seconds = (performance.now() - start) / 1000;
-      report({ ...facts, address, at, seconds, outcome: isLimited ? 'limited' : outcome });
+      report({
+        ...facts,
+        address,
+        at: startedAt,
+        seconds,
+        outcome: isLimited ? 'limited' : outcome,
+      });
     };
     try {
-      if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
+      if (typeof turn === 'number') throw tooMany('too many requests from this address', turn);
       requireOwnHost(context, current.config);
       // The span joins no trace of a client: anyone could have their trace recorded.
       const work = inSpan('login request', { kind: 'server' }, async (span) => {
@@ -235,16 +241,17 @@ function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
  * an `Origin`. Only our own pages send one, with their forms.
  */
 function requireOwnHost({ req, path }: Context, { publicUrl }: LoginConfig): void {
-  const own = new URL(publicUrl);
-  const names = [req.headers.host, req.headers[':authority']].filter((one) => one !== undefined);
+  const publicAddress = new URL(publicUrl);
+  const names = [req.headers.host, req.headers[':authority']].filter((name) => name !== undefined);
   const isOwn = (name: unknown) =>
-    /^[\w.:[\]-]+$/.test(`${name}`) && URL.parse(`${own.protocol}//${name}`)?.host === own.host;
+    /^[\w.:[\]-]+$/.test(`${name}`) &&
+    URL.parse(`${publicAddress.protocol}//${name}`)?.host === publicAddress.host;
   if (names.length === 0 || !names.every(isOwn)) {
     throw new LoginError(403, 'forbidden', 'the Host must be the host of login.publicUrl');
   }
   const { origin, 'sec-fetch-site': site = 'same-origin' } = req.headers;
   const isForm = req.method === 'POST' && isPagePath(path);
-  if (isForm ? origin !== own.origin || site !== 'same-origin' : origin !== undefined)
+  if (isForm ? origin !== publicAddress.origin || site !== 'same-origin' : origin !== undefined)
     throw new LoginError(403, 'forbidden', 'requests of web pages are not accepted');
   if (req.url?.startsWith('/') !== true)
     throw new LoginError(400, 'bad-request', 'the request target must be a path');

@@ -112,7 +112,7 @@ export interface LoginService extends LoginEnds {
   /** Writes a kubeconfig. @returns undefined for an unknown cluster */
   readonly kubeconfig: (cluster: string) => string | undefined;
   /** Says why the issuer failed, for the log and without its secrets. */
-  readonly problemOf: (error: unknown) => string;
+  readonly describeProblem: (error: unknown) => string;
   /** Keeps all of this open for a request in progress. */
   readonly hold: (work: Promise<unknown>) => void;
   readonly logger: Logger;
@@ -126,10 +126,10 @@ export function findProvider(
   { authenticator, provider }: ProviderProof,
 ): LoginProvider | undefined {
   return [...providers].find(
-    (one) =>
-      one.name === provider?.name &&
-      one.authenticator === authenticator &&
-      one.issuer === provider.issuer &&
-      one.clientId === provider.clientId,
+    (candidate) =>
+      candidate.name === provider?.name &&
+      candidate.authenticator === authenticator &&
+      candidate.issuer === provider.issuer &&
+      candidate.clientId === provider.clientId,
   );
 }

@@ -13,6 +13,6 @@ export async function readTls({ server, login }: Pick<GatewayConfig, 'server' | 
 }
 
 /** Lists all certificates in force. */
-export function certificatesOf({ server, login }: TlsOfAddresses): TlsMaterial['certificates'] {
+export function listCertificates({ server, login }: TlsOfAddresses): TlsMaterial['certificates'] {
   return [...(server?.certificates ?? []), ...(login?.certificates ?? [])];
 }

@@ -19,7 +19,13 @@ import {
 import { requiredReason } from './login-report.ts';
 import type { LoginRequest } from './login-request.ts';
 import { type Proof, type ProvenLogin, toBegunLogin } from './proof.ts';
-import { factorUser, fromFactors, needOf, requireFactors, requireUsable } from './prove-factor.ts';
+import {
+  factorUser,
+  findNeed,
+  fromFactors,
+  requireFactors,
+  requireUsable,
+} from './prove-factor.ts';
 
 type Asked = Pick<LoginRequest, 'service' | 'facts'>;
 
@@ -42,7 +48,7 @@ export async function grantAfterPassword(
   const { secondFactor, enrolment } = requireFactors(service);
   facts.username = proof.named.username;
   if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
-  const need = await needOf(service, proof);
+  const need = await findNeed(service, proof);
   // Who has no factor yet, or none by this name, may have an invitation.
   if (need.kind === 'refused' && need.reason === 'foreign-record')
     requireUsable(service, need, proof, facts);

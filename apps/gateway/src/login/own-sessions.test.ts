@@ -54,7 +54,7 @@ function createStore(tokens: readonly string[], unconfirmed: readonly string[] =
       },
     },
     logger: { warn: (...words: unknown[]) => void warned.push(words) },
-    problemOf: String,
+    describeProblem: String,
   } as unknown as LoginService;
   return {
     service,

@@ -1,10 +1,10 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { digestToken } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
-import { endLoginsOf } from './ended-login.ts';
+import { endUserLogins } from './ended-login.ts';
 import { createUnavailableError, noSession } from './login-error.ts';
 import type { LoginService } from './login-service.ts';
-import { fromStore, isInForce, sessionsOf } from './session-store.ts';
+import { fromStore, isInForce, listUserSessions } from './session-store.ts';
 
 /**
  * Reads a session, and decides as a review would about its user today.
@@ -19,7 +19,7 @@ export async function currentSession(service: LoginService, token: string, signa
   const decision = await Promise.resolve()
     .then(() => sessions.authenticator.authenticate(token, { audiences, signal }))
     .catch((error: unknown) => {
-      logger.debug({ reason: service.problemOf(error) }, 'a session could not be checked');
+      logger.debug({ reason: service.describeProblem(error) }, 'a session could not be checked');
       throw createUnavailableError('the session');
     });
   if (decision.kind !== 'authenticated') throw noSession();
@@ -32,11 +32,11 @@ export async function currentSession(service: LoginService, token: string, signa
 /** Lists the sessions of a user that are in force, the oldest first. @throws LoginError */
 export async function listOwn(service: LoginService, name: string, signal: AbortSignal) {
   return fromStore(service, async () => {
-    const all = await sessionsOf(service, name, signal);
-    return all.flatMap((one) => {
-      const session = readSession(service, one);
+    const issued = await listUserSessions(service, name, signal);
+    return issued.flatMap((token) => {
+      const session = readSession(service, token);
       return session?.name === name
-        ? [{ digest: one.digest, session, lastUsedAt: one.lastUsedAt ?? null }]
+        ? [{ digest: token.digest, session, lastUsedAt: token.lastUsedAt ?? null }]
         : [];
     });
   });
@@ -63,19 +63,25 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
     if (!isInForce) throw noSession();
-    const own = digestToken(token);
+    const ownDigest = digestToken(token);
     const endOthers = async () => {
-      const digests = (await sessionsOf(service, session.name, signal)).map(({ digest }) => digest);
-      const others = digests.filter((digest) => digest !== own);
-      return end(service, others, signal, 'everywhere');
+      const digests = (await listUserSessions(service, session.name, signal)).map(
+        ({ digest }) => digest,
+      );
+      const otherDigests = digests.filter((digest) => digest !== ownDigest);
+      return end(service, otherDigests, signal, 'everywhere');
     };
-    const first = await endOthers();
-    await endLoginsOf(service, session.name, 'logout everywhere', signal);
+    const firstRound = await endOthers();
+    await endUserLogins(service, session.name, 'logout everywhere', signal);
     // A replica may have stored a session before it learned of that.
-    const ended = [first, await endOthers(), await end(service, [own], signal, 'everywhere')];
-    const unconfirmed = ended.reduce((sum, each) => sum + each.unconfirmed, 0);
+    const ended = [
+      firstRound,
+      await endOthers(),
+      await end(service, [ownDigest], signal, 'everywhere'),
+    ];
+    const unconfirmed = ended.reduce((sum, round) => sum + round.unconfirmed, 0);
     if (unconfirmed > 0) service.logger.warn({ sessions: unconfirmed }, unconfirmedLogout);
-    return { session, count: ended.reduce((sum, each) => sum + each.count, 0), unconfirmed };
+    return { session, count: ended.reduce((sum, round) => sum + round.count, 0), unconfirmed };
   });
 }
 
@@ -86,10 +92,10 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
  */
 async function findOwn(service: LoginService, token: string, signal: AbortSignal) {
   if (!service.sessions.recognizes(token)) throw noSession();
-  for await (const one of service.issuer.list({ digest: digestToken(token) }, signal)) {
-    const session = 'problem' in one ? undefined : readSession(service, one);
-    if ('problem' in one || session === undefined) break;
-    return { session, isInForce: isInForce(one) };
+  for await (const issued of service.issuer.list({ digest: digestToken(token) }, signal)) {
+    const session = 'problem' in issued ? undefined : readSession(service, issued);
+    if ('problem' in issued || session === undefined) break;
+    return { session, isInForce: isInForce(issued) };
   }
   throw noSession();
 }
@@ -109,10 +115,10 @@ async function end(
   const revocation = { at: new Date(), by: 'logout', ...(reason && { reason }) };
   let [count, unconfirmed] = [0, 0];
   for (const digest of digests) {
-    for await (const one of issuer.revoke({ digest }, revocation, signal)) {
-      if ('problem' in one || one.already) continue;
+    for await (const revoked of issuer.revoke({ digest }, revocation, signal)) {
+      if ('problem' in revoked || revoked.already) continue;
       count += 1;
-      if (one.unconfirmed) unconfirmed += 1;
+      if (revoked.unconfirmed) unconfirmed += 1;
     }
   }
   return { count, unconfirmed };

@@ -26,6 +26,12 @@ export function toBegunLogin({ proof, revision }: ProvenLogin): BegunLogin {
 }
 
 /** Leaves out what is no part of a session. */
-export function toSessionUser({ named, given, login: _, tokenDigest: __, ...proof }: Proof) {
-  return { ...proof, username: given.username, uid: given.uid, name: named.username };
+export function toSessionUser({
+  named,
+  given: backendUser,
+  login: _,
+  tokenDigest: __,
+  ...proof
+}: Proof) {
+  return { ...proof, username: backendUser.username, uid: backendUser.uid, name: named.username };
 }

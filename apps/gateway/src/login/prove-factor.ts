@@ -19,10 +19,10 @@ import type { Proof } from './proof.ts';
 /** Returns the user whose second factor a login needs. */
 export function factorUser({
   authenticator,
-  given,
+  given: backendUser,
   named,
 }: Pick<Proof, 'authenticator' | 'given' | 'named'>): FactorUser {
-  const { username, uid } = given;
+  const { username, uid } = backendUser;
   return { authenticator, username, ...(uid !== undefined && { uid }), name: named.username };
 }
 
@@ -37,7 +37,7 @@ export function requireFactors({ factors }: LoginService): FactorParts {
  *
  * @throws LoginError if the store can't be asked: then it is not known whether they have a second factor
  */
-export function needOf(service: LoginService, proof: Proof): Promise<FactorNeed> {
+export function findNeed(service: LoginService, proof: Proof): Promise<FactorNeed> {
   const { factors } = service;
   if (factors === undefined && service.config.secondFactor !== undefined)
     throw new Error('login.secondFactor has no store');
@@ -99,7 +99,7 @@ export async function proveFactor(
   signal: AbortSignal,
   facts: LoginFacts,
 ): Promise<Proof> {
-  const need = await needOf(service, proof);
+  const need = await findNeed(service, proof);
   requireUsable(service, need, proof, facts);
   if (need.kind === 'nothing') {
     if (code === undefined) return proof;
@@ -154,6 +154,6 @@ export function withFactor(
 ): Proof {
   facts.factor = method;
   // RFC 8176, section 2: a recovery code is a one-time password as well.
-  const own = key === undefined ? ['otp'] : [key.isSynced ? 'swk' : 'hwk', 'user'];
-  return { ...proof, amr: ['pwd', ...own, multipleFactors] };
+  const methods = key === undefined ? ['otp'] : [key.isSynced ? 'swk' : 'hwk', 'user'];
+  return { ...proof, amr: ['pwd', ...methods, multipleFactors] };
 }

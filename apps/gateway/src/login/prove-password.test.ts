@@ -111,7 +111,7 @@ function createService(setup: ServiceOptions = {}) {
     logger: {
       warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])),
     },
-    problemOf: (error: unknown) => String(error),
+    describeProblem: (error: unknown) => String(error),
     blocks: noBlocks,
     revocations: noRevocations,
     factorPolicy: createFactorPolicy({

@@ -13,7 +13,7 @@ import type { Credentials } from './request-bodies.ts';
  */
 export async function provePassword(
   service: LoginService,
-  given: Credentials,
+  credentials: Credentials,
   signal: AbortSignal,
   facts: LoginFacts,
 ): Promise<Proof> {
@@ -21,11 +21,18 @@ export async function provePassword(
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const context = { audiences: [], signal };
-  const [link, user, unchecked] = await checkPassword(service, given, context, facts);
+  const [link, user, unchecked] = await checkPassword(service, credentials, context, facts);
   await requireNoOtherFactor(service, link, user, unchecked);
   const { name: authenticator } = link;
   const { given: backendUser, named, tokenDigest } = user;
-  return { authenticator, since, given: backendUser, named, login: given.username, tokenDigest };
+  return {
+    authenticator,
+    since,
+    given: backendUser,
+    named,
+    login: credentials.username,
+    tokenDigest,
+  };
 }
 
 /**
@@ -77,13 +84,13 @@ async function checkPassword(
 async function requireNoOtherFactor(
   { factorPolicy, factors }: LoginService,
   link: LoginLink,
-  { given, named }: LoggedInUser,
+  { given: backendUser, named }: LoggedInUser,
   unchecked: readonly LoginLink[],
 ): Promise<void> {
   const mayHaveFactor = ({ name, username: { prefix } }: LoginLink) =>
     prefix === link.username.prefix && factorPolicy.isCovered(name);
   if (!unchecked.some(mayHaveFactor)) return;
-  const { username, uid } = given;
+  const { username, uid } = backendUser;
   const names = { username, ...(uid !== undefined && { uid }), name: named.username };
   const user = { authenticator: link.name, ...names };
   const need = await factors?.secondFactor

@@ -76,14 +76,16 @@ export function isRedemption(body: unknown): boolean {
 export function parseBody<Body>(
   schema: z.ZodType<Body>,
   body: unknown,
-  needed: string,
+  fieldsNeeded: string,
   fieldsText: string,
 ): Body {
   const { data, error } = schema.safeParse(body);
   if (data !== undefined) return data;
   const [field] = error?.issues[0]?.path ?? [];
-  const what = field ? `${String(field)} is wrong` : `the body must be an object with ${needed}`;
-  throw new LoginError(400, 'bad-request', `${what}: known are ${fieldsText}`);
+  const problem = field
+    ? `${String(field)} is wrong`
+    : `the body must be an object with ${fieldsNeeded}`;
+  throw new LoginError(400, 'bad-request', `${problem}: known are ${fieldsText}`);
 }
 
 /**

@@ -48,7 +48,7 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
     ): LoginHandler =>
     async (request) => {
       const { context, facts, address, service } = request;
-      const token = bearerOf(context);
+      const token = readBearer(context);
       facts.token = token;
       const leave = entered(counted.enter(address, service.config.limits.inFlight));
       await work(request, token).finally(leave);
@@ -87,16 +87,16 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
 }
 
 /** Reads the token of the header (RFC 6750 section 2.1). @throws LoginError when there is none */
-function bearerOf({ req }: Context): string {
+function readBearer({ req }: Context): string {
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '') ?? [];
   if (token === undefined) throw noSession();
   return token;
 }
 
 async function current({ service, signal, facts }: LoginRequest, token: string) {
-  const found = await currentSession(service, token, signal);
-  facts.session = found.session;
-  return found;
+  const currentLogin = await currentSession(service, token, signal);
+  facts.session = currentLogin.session;
+  return currentLogin;
 }
 
 async function showSession(request: LoginRequest, token: string): Promise<void> {
@@ -106,11 +106,11 @@ async function showSession(request: LoginRequest, token: string): Promise<void> 
 }
 
 async function showSessions(request: LoginRequest, token: string): Promise<void> {
-  const own = await current(request, token);
-  const all = await listOwn(request.service, own.session.name, request.signal);
+  const ownSession = await current(request, token);
+  const sessions = await listOwn(request.service, ownSession.session.name, request.signal);
   request.context.body = {
-    sessions: all.map(({ session, digest, lastUsedAt }) => {
-      return { ...describe(session, digest), lastUsedAt, current: digest === own.digest };
+    sessions: sessions.map(({ session, digest, lastUsedAt }) => {
+      return { ...describe(session, digest), lastUsedAt, current: digest === ownSession.digest };
     }),
   };
 }

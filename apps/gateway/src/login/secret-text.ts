@@ -14,9 +14,9 @@ export function secretDigest(secret: string): string {
 }
 
 /** Compares two texts in a time that says nothing about where they differ. */
-export function isEqual(one: string, other: string): boolean {
-  const [first, second] = [Buffer.from(one), Buffer.from(other)];
-  return first.length === second.length && timingSafeEqual(first, second);
+export function isEqual(a: string, b: string): boolean {
+  const [bytes, second] = [Buffer.from(a), Buffer.from(b)];
+  return bytes.length === second.length && timingSafeEqual(bytes, second);
 }
 
 /** The most characters of a code or an invitation as it was typed, with dashes and spaces. */

@@ -4,12 +4,12 @@ import type { LoginService } from './login-service.ts';
 
 /** Asks the session store, and logs why it failed. @throws LoginError if it did, or as `work` does */
 export function fromStore<Result>(
-  { logger, problemOf }: LoginService,
+  { logger, describeProblem }: LoginService,
   work: () => Promise<Result>,
 ): Promise<Result> {
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
-    logger.warn({ reason: problemOf(error) }, 'session store failed');
+    logger.warn({ reason: describeProblem(error) }, 'session store failed');
     throw createUnavailableError('the session store');
   });
 }
@@ -31,14 +31,16 @@ async function consume(items: AsyncIterable<unknown>): Promise<void> {
 }
 
 /** Lists the sessions of a user that have not ended, the oldest first. @param username as Kubernetes sees it */
-export async function sessionsOf({ issuer }: LoginService, username: string, signal: AbortSignal) {
-  const all: IssuedToken[] = [];
-  for await (const one of issuer.list({ username, sessions: true }, signal)) {
-    if (!('problem' in one) && isInForce(one)) all.push(one);
+export async function listUserSessions(
+  { issuer }: LoginService,
+  username: string,
+  signal: AbortSignal,
+) {
+  const sessions: IssuedToken[] = [];
+  for await (const issued of issuer.list({ username, sessions: true }, signal)) {
+    if (!('problem' in issued) && isInForce(issued)) sessions.push(issued);
   }
-  return all.sort(
-    (one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0),
-  );
+  return sessions.sort((a, b) => (a.issuedAt?.getTime() ?? 0) - (b.issuedAt?.getTime() ?? 0));
 }
 
 /** Whether a session has neither been revoked nor expired. */

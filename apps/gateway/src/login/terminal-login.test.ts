@@ -8,7 +8,7 @@ import {
   factorParts,
   maxFailures,
 } from './factors/testing/factor-parts.ts';
-import { outcomeOf } from './login-report.ts';
+import { findOutcome } from './login-report.ts';
 
 const file = redisOfFile();
 const clock = clockOfToday();
@@ -28,7 +28,7 @@ describe('a login at a terminal of a user with a second factor', () => {
       isGuess: false,
       facts: { reason: 'second-factor-required', username: 'corp:jane', authenticator: 'corp' },
     });
-    expect(outcomeOf(401, false, 'second-factor-required')).toBe('incomplete');
+    expect(findOutcome(401, false, 'second-factor-required')).toBe('incomplete');
     for (const body of [{ password: 'wrong' }, { username: 'nobody' }])
       expect(await login.logIn(body)).toMatchObject({
         status: 401,

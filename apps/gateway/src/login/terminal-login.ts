@@ -22,15 +22,17 @@ export async function logInAtTerminal(
   { logins }: Pick<LoginLimits, 'logins'>,
 ): Promise<void> {
   const { service, address, signal, facts } = request;
-  const asked = parseLoginBody(body);
-  const { device, code } = asked;
+  const loginBody = parseLoginBody(body);
+  const { device, code } = loginBody;
   facts.device = device;
-  const cluster = chooseCluster(service.config, asked.cluster);
+  const cluster = chooseCluster(service.config, loginBody.cluster);
   const { revision } = service.revocations;
-  const password = await provePassword(service, asked, signal, facts).catch((error: unknown) => {
-    const isRefused = error instanceof LoginError && error.code === 'wrong-credentials';
-    throw isRefused ? wrongCredentials(code !== undefined) : error;
-  });
+  const password = await provePassword(service, loginBody, signal, facts).catch(
+    (error: unknown) => {
+      const isRefused = error instanceof LoginError && error.code === 'wrong-credentials';
+      throw isRefused ? wrongCredentials(code !== undefined) : error;
+    },
+  );
   const proof = await countedLogin(request, logins, password, () =>
     proveFactor(service, password, code, signal, facts),
   );

@@ -13,13 +13,13 @@ export function isTrustedChain(
   trusted: readonly X509Certificate[],
 ): boolean {
   const pool = [...trusted, ...chain];
-  let at = chain[0];
+  let certificate = chain[0];
   // A chain has no certificate twice.
-  for (let steps = 0; at !== undefined && steps <= pool.length; steps++) {
-    const one: X509Certificate = at;
-    if (isIssuedBy(one, one))
-      return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
-    at = pool.find((other) => other !== one && isIssuedBy(one, other));
+  for (let steps = 0; certificate !== undefined && steps <= pool.length; steps++) {
+    const current: X509Certificate = certificate;
+    if (isIssuedBy(current, current))
+      return trusted.some(({ fingerprint256 }) => fingerprint256 === current.fingerprint256);
+    certificate = pool.find((issuer) => issuer !== current && isIssuedBy(current, issuer));
   }
   return false;
 }

@@ -25,19 +25,20 @@ interface DirectoryParts extends SharedParts {
  */
 export function assembleDirectory(
   { name, directory }: Pick<AuthenticatorConfig, 'name' | 'directory'>,
-  all: readonly DirectoryParts[],
+  candidates: readonly DirectoryParts[],
   lifetimes: GatewayConfig['cache'],
   onLookedUp: (authenticator: string, result: DirectoryResult) => void,
 ): Directory | undefined {
   if (directory === undefined) return undefined;
-  const parts = all.find(({ config }) => config.name === directory.authenticator);
+  const directoryParts = candidates.find(({ config }) => config.name === directory.authenticator);
   // config/rules.ts refuses such a name. Without this line, the users would get in with no groups.
-  if (parts === undefined) throw new Error(`${directory.authenticator} is not an authenticator`);
-  const { config, guard, prefixes, provenance, blocks, clocks, logger, policyLog } = parts;
+  if (directoryParts === undefined)
+    throw new Error(`${directory.authenticator} is not an authenticator`);
+  const { config, guard, prefixes, provenance, blocks, clocks, logger, policyLog } = directoryParts;
   const onResult = (result: DirectoryResult) => onLookedUp(name, result);
   const users = withCheckedDecision(createDirectoryUsers(guard, name, onResult), clocks.wall);
   const settings = directoryCache(config, directory.refresh, lifetimes);
-  const cached = addUserCache(users, settings, parts, () => onResult('stale'));
+  const cached = addUserCache(users, settings, directoryParts, () => onResult('stale'));
   const named = withIdentityPolicy(cached, config, prefixes, policyLog, provenance?.keyPrefix);
   return {
     config: directory,
@@ -61,11 +62,11 @@ export function missingForDirectory({
   lookUp,
   revalidate,
 }: Pick<Authenticator, 'lookUp' | 'revalidate'>): string | undefined {
-  const missing = Object.entries({ lookUp, revalidate }).filter(
+  const missingMethods = Object.entries({ lookUp, revalidate }).filter(
     ([, method]) => typeof method !== 'function',
   );
-  if (missing.length === 0) return undefined;
-  return `can't look users up for others (its plugin has ${missing.map(([name]) => `no ${name}`).join(', ')})`;
+  if (missingMethods.length === 0) return undefined;
+  return `can't look users up for others (its plugin has ${missingMethods.map(([name]) => `no ${name}`).join(', ')})`;
 }
 
 /** Finds the authenticators whose `directory` can't look users up. */
@@ -74,9 +75,12 @@ export function directoryProblems(
 ): readonly ConfigProblem[] {
   return created.flatMap(({ config }) => {
     const name = config.directory?.authenticator;
-    const found = created.find((one) => one.config.name === name);
-    const missing = found && missingForDirectory(found.authenticator);
-    return missing === undefined ? [] : [config.directoryProblem(`${name} ${missing}`)];
+    const directoryAuthenticator = created.find(
+      (authenticator) => authenticator.config.name === name,
+    );
+    const problem =
+      directoryAuthenticator && missingForDirectory(directoryAuthenticator.authenticator);
+    return problem === undefined ? [] : [config.directoryProblem(`${name} ${problem}`)];
   });
 }
 

@@ -62,8 +62,11 @@ interface LinkSessions extends SessionDependencies {
 }
 
 /** Makes the innermost layer of one authenticator, which its link and its logins share. */
-export function assembleGuard(parts: LinkParts, knownGood?: GuardDependencies['knownGood']): Guard {
-  const { config, authenticator, clocks, logger, onAbandoned } = parts;
+export function assembleGuard(
+  linkParts: LinkParts,
+  knownGood?: GuardDependencies['knownGood'],
+): Guard {
+  const { config, authenticator, clocks, logger, onAbandoned } = linkParts;
   const onStateChange = (state: CircuitState) => logCircuit(config, state, logger);
   return withGuard(authenticator, config, {
     now: clocks.monotonic,
@@ -87,15 +90,15 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, authenticator: plugin, guard, clocks, logger } = options;
   const { sessions, directory, provenance } = options;
   const cached = addCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
-  const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
-  const bound = withAudiences(known, options.apiAudiences);
+  const inForce = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
+  const bound = withAudiences(inForce, options.apiAudiences);
   const named = sessions
     ? bound
     : withIdentityPolicy(bound, config, options.prefixes, options.policyLog, provenance?.keyPrefix);
-  const joined = directory ? withDirectory(named, directory, config.username.prefix) : named;
+  const withGroups = directory ? withDirectory(named, directory, config.username.prefix) : named;
   const stamped = provenance
-    ? withProvenance(joined, config.name, provenance, directory?.config.authenticator)
-    : joined;
+    ? withProvenance(withGroups, config.name, provenance, directory?.config.authenticator)
+    : withGroups;
   const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };

@@ -43,15 +43,15 @@ const uidHint =
  * @returns undefined if it lacks nothing
  */
 export function missingForLogin({ loginToken, revalidate }: Authenticator): string | undefined {
-  const missing = Object.entries({ loginToken, revalidate }).filter(
+  const missingMethods = Object.entries({ loginToken, revalidate }).filter(
     ([, method]) => typeof method !== 'function',
   );
-  if (missing.length === 0) return undefined;
-  const what =
+  if (missingMethods.length === 0) return undefined;
+  const problem =
     typeof loginToken === 'function'
       ? 'it can check a password, but not follow the user while a session lasts'
       : "it can't check a password";
-  return `${what} (its plugin has ${missing.map(([name]) => `no ${name}`).join(', ')})`;
+  return `${problem} (its plugin has ${missingMethods.map(([name]) => `no ${name}`).join(', ')})`;
 }
 
 /** @throws ConfigError when an authenticator of `login.authenticators` can log no one in */
@@ -60,10 +60,10 @@ export function requireLogins(
   created: readonly CreatedAuthenticator[],
 ): void {
   const problems = created.flatMap(({ config, authenticator }) => {
-    const missing = login?.authenticators.includes(config.name)
+    const problem = login?.authenticators.includes(config.name)
       ? missingForLogin(authenticator)
       : undefined;
-    return missing === undefined ? [] : [config.loginProblem(missing)];
+    return problem === undefined ? [] : [config.loginProblem(problem)];
   });
   if (problems.length > 0) throw new ConfigError(problems, []);
 }

@@ -46,40 +46,40 @@ export function providerLifetime(
  */
 export function assembleProvider(
   name: string,
-  written: ProviderConfig,
+  provider: ProviderConfig,
   options: AssembleProviderOptions,
 ): LoginProvider {
   const { config, authenticator, directory, login, prefixes, clocks, policyLog } = options;
-  const issuer = issuerOf(written, authenticator);
+  const issuer = findIssuer(provider, authenticator);
   // requireProviders refuses such a config.
   if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
   const keyPrefix = options.provenance?.keyPrefix;
   const named = createUserNaming(config, prefixes, policyLog, keyPrefix);
-  const joined = directory && createDirectoryJoin(directory, config.username.prefix);
-  const ttl = providerLifetime(written, login, config);
+  const joinDirectory = directory && createDirectoryJoin(directory, config.username.prefix);
+  const ttl = providerLifetime(provider, login, config);
   const users: SessionUsers = (session, context) => {
     // The lifetime may have been shortened since the login, or the directory removed.
     if (session.since + ttl <= clocks.wall())
       return { kind: 'rejected', reason: 'expired', subject: session.username };
-    const own = named(answerForProviderUser(session), context);
-    return joined ? joined(own, context) : own;
+    const namedUser = named(answerForProviderUser(session), context);
+    return joinDirectory ? joinDirectory(namedUser, context) : namedUser;
   };
   const client = createClient({
     ...issuer,
-    clientId: written.clientId,
-    clientSecret: written.clientSecret,
-    scopes: written.scopes,
-    prompt: written.prompt,
+    clientId: provider.clientId,
+    clientSecret: provider.clientSecret,
+    scopes: provider.scopes,
+    prompt: provider.prompt,
     redirectUri: redirectUri(login, name),
     now: clocks.monotonic,
     onCall: options.onCall,
   });
   return {
     name,
-    title: written.title ?? name,
+    title: provider.title ?? name,
     authenticator: config.name,
     issuer: issuer.issuer,
-    clientId: written.clientId,
+    clientId: provider.clientId,
     ttl,
     client,
     users,
@@ -90,15 +90,15 @@ export function assembleProvider(
 /** Makes the client of a provider at the first login: its library takes 6 MB, and most gateways have no provider. */
 function createClient(options: OpenIdClientOptions): OpenIdClient {
   let client: Promise<OpenIdClient> | undefined;
-  const made = () => {
+  const openClient = () => {
     client ??= import('../login/providers/openid-client.ts').then(({ createOpenIdClient }) =>
       createOpenIdClient(options),
     );
     return client;
   };
   return {
-    begin: async (...given) => (await made()).begin(...given),
-    finish: async (...given) => (await made()).finish(...given),
+    begin: async (...args) => (await openClient()).begin(...args),
+    finish: async (...args) => (await openClient()).finish(...args),
   };
 }
 
@@ -108,13 +108,13 @@ export function redirectUri({ publicUrl }: Pick<LoginConfig, 'publicUrl'>, name:
 }
 
 /** Finds the issuer of a provider among the issuers of its authenticator. Undefined: it has none that fits. */
-export function issuerOf(
+export function findIssuer(
   { issuer }: Pick<ProviderConfig, 'issuer'>,
   authenticator: Authenticator,
 ): IdTokenIssuer | undefined {
-  const all = [...(authenticator.idTokenIssuers?.() ?? [])];
-  if (issuer === undefined) return all.length === 1 ? all[0] : undefined;
-  return all.find((one) => one.issuer === issuer);
+  const issuers = [...(authenticator.idTokenIssuers?.() ?? [])];
+  if (issuer === undefined) return issuers.length === 1 ? issuers[0] : undefined;
+  return issuers.find((candidate) => candidate.issuer === issuer);
 }
 
 /** Finds the providers whose authenticator can't check their ID tokens. */
@@ -122,15 +122,15 @@ export function providerProblems(
   { login }: Pick<GatewayConfig, 'login'>,
   created: readonly Pick<CreatedAuthenticator, 'config' | 'authenticator'>[],
 ): readonly ConfigProblem[] {
-  return Object.entries(login?.providers ?? {}).flatMap(([name, written]) => {
-    const found = created.find(({ config }) => config.name === written.authenticator);
-    return (found && problemOf(name, written, found)) ?? [];
+  return Object.entries(login?.providers ?? {}).flatMap(([name, provider]) => {
+    const authenticator = created.find(({ config }) => config.name === provider.authenticator);
+    return (authenticator && findProviderProblem(name, provider, authenticator)) ?? [];
   });
 }
 
-function problemOf(
+function findProviderProblem(
   name: string,
-  written: ProviderConfig,
+  provider: ProviderConfig,
   { config, authenticator }: Pick<CreatedAuthenticator, 'config' | 'authenticator'>,
 ): ConfigProblem | undefined {
   if (typeof authenticator.idTokenIssuers !== 'function') {
@@ -142,10 +142,10 @@ function problemOf(
     );
   }
   const urls = [...authenticator.idTokenIssuers()].map(({ issuer }) => issuer);
-  const issuer = issuerOf(written, authenticator);
+  const issuer = findIssuer(provider, authenticator);
   if (issuer === undefined) {
-    const key = written.issuer === undefined ? 'authenticator' : 'issuer';
-    const known =
+    const key = provider.issuer === undefined ? 'authenticator' : 'issuer';
+    const issuersText =
       urls.length === 0
         ? 'has no issuer whose keys are fetched'
         : `has the issuers ${urls.join(', ')}`;
@@ -153,9 +153,9 @@ function problemOf(
       urls.length === 0
         ? 'replace jwksFile in its options'
         : 'write one of them into issuer of this provider';
-    return config.providerProblem(name, key, known, fix);
+    return config.providerProblem(name, key, issuersText, fix);
   }
-  if (issuer.audiences.includes(written.clientId)) return undefined;
+  if (issuer.audiences.includes(provider.clientId)) return undefined;
   return config.providerProblem(
     name,
     'clientId',

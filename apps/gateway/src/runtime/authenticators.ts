@@ -41,13 +41,15 @@ export async function createAuthenticators(
   const files: string[] = [];
   const watching = { ...dependencies, onFile: (file: string) => files.push(file) };
   const results = await Promise.allSettled(
-    config.authenticators.map((one) => createAuthenticator(one, config.baseDirectory, watching)),
+    config.authenticators.map((authenticatorConfig) =>
+      createAuthenticator(authenticatorConfig, config.baseDirectory, watching),
+    ),
   );
   const created = results.flatMap((result) =>
     result.status === 'fulfilled' ? [result.value] : [],
   );
   if (created.length === results.length) return created;
-  await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
+  await Promise.all(created.map((plugin) => closeAuthenticator(plugin, dependencies.logger)));
   const problems = results.flatMap((result, index) =>
     result.status === 'rejected'
       ? (config.authenticators[index]?.problem(result.reason) ?? [])
@@ -66,19 +68,19 @@ export async function createAuthenticator(
   const { plugin, options, timeout } = config;
   const make = (context: PluginContext) =>
     plugin.create(options, { ...context, timeout, backendReconnected: () => onReconnected?.() });
-  const { made, ...rest } = await makeWithPlugin(
+  const { made: authenticator, ...pluginParts } = await makeWithPlugin(
     'create',
     config,
     baseDirectory,
     dependencies,
     make,
   );
-  requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
+  requireFunctions(authenticator, 'create', 'Authenticator', ['authenticate', 'close']);
   /** Calls back each time that the plugin has a connection to its backend again. */
   const followConnection = (listener: () => void) => {
     onReconnected = listener;
   };
-  return { config, authenticator: made, followConnection, ...rest };
+  return { config, authenticator, followConnection, ...pluginParts };
 }
 
 /** Closes one authenticator. Never rejects. */
@@ -106,26 +108,31 @@ export async function createTokenIssuer(
   dependencies: CreateDependencies,
 ): Promise<TokenIssuer> {
   const make = (context: PluginContext) => config.plugin.createTokenIssuer(config.options, context);
-  const { made } = await makeWithPlugin(
+  const { made: issuer } = await makeWithPlugin(
     'createTokenIssuer',
     config,
     baseDirectory,
     dependencies,
     make,
   );
-  requireFunctions(made, 'createTokenIssuer', 'TokenIssuer', ['create', 'list', 'revoke', 'close']);
-  return made;
+  requireFunctions(issuer, 'createTokenIssuer', 'TokenIssuer', [
+    'create',
+    'list',
+    'revoke',
+    'close',
+  ]);
+  return issuer;
 }
 
 function requireFunctions<Made>(
-  made: Made,
+  instance: Made,
   call: string,
-  what: string,
+  kind: string,
   names: (keyof Made & string)[],
 ): void {
-  if (names.every((name) => typeof made?.[name] === 'function')) return;
+  if (names.every((name) => typeof instance?.[name] === 'function')) return;
   const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
-  throw new Error(`the result of ${call}() is not a valid ${what}: it needs the functions ${list}`);
+  throw new Error(`the result of ${call}() is not a valid ${kind}: it needs the functions ${list}`);
 }
 
 /**
@@ -144,8 +151,8 @@ async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
   const { metrics, registry } = createPluginMetrics(config.plugin.name, config.name);
   const files: WatchedFile[] = [];
   const late = `${call}() took longer than ${durationText(makeTimeout)}: it must not wait for its backend`;
-  const made = await withTimeLimit(makeTimeout, late, async (signal) => {
-    const thing = await make({
+  const instance = await withTimeLimit(makeTimeout, late, async (signal) => {
+    const candidate = await make({
       logger: logger.child({ authenticator: config.name }),
       metrics,
       baseDirectory,
@@ -163,25 +170,25 @@ async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
       },
     });
     // After the time limit no one else would close what was made.
-    if (signal.aborted) await thing.close();
-    return thing;
+    if (signal.aborted) await candidate.close();
+    return candidate;
   });
-  return { made, registry, files };
+  return { made: instance, registry, files };
 }
 
 /** Closes what a plugin made. A failure is only logged: it must not stop what follows. Never rejects. */
 export async function closeMade(
-  what: string,
-  made: Pick<Authenticator, 'close'>,
+  kind: string,
+  instance: Pick<Authenticator, 'close'>,
   authenticator: string,
   logger: Logger,
   limit: number = closeTimeout,
 ): Promise<void> {
   try {
     await withTimeLimit(limit, `close() took longer than ${durationText(limit)}`, () =>
-      made.close(),
+      instance.close(),
     );
   } catch (error) {
-    logger.warn({ err: error, authenticator }, `${what} could not be closed`);
+    logger.warn({ err: error, authenticator }, `${kind} could not be closed`);
   }
 }

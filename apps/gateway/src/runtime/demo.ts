@@ -18,7 +18,7 @@ export async function prepareDemo(directory: string): Promise<string> {
   const token = randomBytes(32).toString('base64url');
   const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } };
   const bodyFile = join(directory, 'token-review.json');
-  await writeNew(join(directory, 'tokens.yaml'), tokensOf(token));
+  await writeNew(join(directory, 'tokens.yaml'), writeTokens(token));
   await writeNew(bodyFile, `${JSON.stringify(review)}\n`);
   // The watcher would take a younger file for one that was changed later, and load it a second time.
   await setTimeout(2 * fileClockLag);
@@ -27,9 +27,9 @@ export async function prepareDemo(directory: string): Promise<string> {
 
 /** Refuses a folder that others can write to: another user could put a token of their own there, and get access. */
 async function requirePrivate(directory: string): Promise<void> {
-  const found = await lstat(directory);
+  const stats = await lstat(directory);
   const isPrivate =
-    found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
+    stats.isDirectory() && stats.uid === process.getuid?.() && (stats.mode & 0o077) === 0;
   if (isPrivate || process.getuid === undefined) return;
   throw new FixableError(
     `${directory} must be a folder of this user that no one else can open`,
@@ -43,7 +43,7 @@ async function writeNew(file: string, text: string): Promise<void> {
   await writeFile(file, text, { mode: 0o600 });
 }
 
-function tokensOf(token: string): string {
+function writeTokens(token: string): string {
   const digest = createHash('sha256').update(token).digest('hex');
   return `# Written again at each start, with a new token. For real tokens, name a file of your own in gateway.yaml, and make its
 # entries with the command: token hash

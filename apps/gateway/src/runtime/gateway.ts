@@ -52,14 +52,14 @@ export async function startGateway(options: GatewayOptions) {
   const tls = await readTls(config);
   logCertificateWarnings(tls, logger);
   await using opened = new AsyncDisposableStack();
-  const parts = await createParts(config, tls, logger, opened);
-  const { running, health, observers } = parts;
-  const { reviews, admin, logins } = await listen(parts, tls, logger);
-  parts.shared.forgetPredecessors();
+  const gatewayParts = await createParts(config, tls, logger, opened);
+  const { running, health, observers } = gatewayParts;
+  const { reviews, admin, logins } = await listen(gatewayParts, tls, logger);
+  gatewayParts.shared.forgetPredecessors();
   const owned = opened.move();
 
   const watcher = createFileWatcher();
-  const reloader = createReloader({ ...parts, load, reviews, logins, watcher, logger });
+  const reloader = createReloader({ ...gatewayParts, load, reviews, logins, watcher, logger });
   await reloader.watch(startedAt);
   health.listening();
   const urls = { url: reviews.url, adminUrl: admin.url, ...(logins && { loginUrl: logins.url }) };

@@ -102,7 +102,9 @@ export async function createGeneration(
   if (lease) opened.defer(() => lease.release());
   const created = await createAuthenticators(config, dependencies);
   opened.defer(async () => {
-    await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
+    await Promise.all(
+      created.map((authenticator) => closeAuthenticator(authenticator, dependencies.logger)),
+    );
   });
   requireLogins(config, created);
   requireDirectories(created);
@@ -135,8 +137,8 @@ export async function createGeneration(
   const forReviews = new Set(
     config.authenticators.filter(({ reviews }) => reviews).map(({ name }) => name),
   );
-  const asked = links.filter(({ name }) => forReviews.has(name));
-  const { authenticate } = chain(asked, systemClocks.monotonic);
+  const reviewLinks = links.filter(({ name }) => forReviews.has(name));
+  const { authenticate } = chain(reviewLinks, systemClocks.monotonic);
   const owned = opened.move();
   return {
     config,
@@ -145,7 +147,7 @@ export async function createGeneration(
     created,
     registries: created.map(({ registry }): Registry => registry),
     files: [...created, lease, factorRedis, login].flatMap(
-      (one): readonly WatchedFile[] => one?.files ?? [],
+      (source): readonly WatchedFile[] => source?.files ?? [],
     ),
     /** The Redis that all replicas share. */
     redis: lease?.redis,
@@ -182,24 +184,29 @@ function assembleChain(
   dependencies: GenerationDependencies,
 ) {
   const shared = sharedParts(config, redis, dependencies);
-  const guarded = created.map(({ config: one, authenticator, followConnection }) => {
-    const parts = { ...shared, config: one, authenticator };
-    const guard = assembleGuard(parts, dependencies.knownGood?.(one.fingerprint));
-    followConnection(guard.reconnected);
-    return { ...parts, guard };
-  });
+  const guarded = created.map(
+    ({ config: authenticatorConfig, authenticator, followConnection }) => {
+      const linkParts = { ...shared, config: authenticatorConfig, authenticator };
+      const guard = assembleGuard(
+        linkParts,
+        dependencies.knownGood?.(authenticatorConfig.fingerprint),
+      );
+      followConnection(guard.reconnected);
+      return { ...linkParts, guard };
+    },
+  );
   const { onLookedUp = () => undefined } = dependencies;
-  const joined = guarded.map((parts) => ({
-    ...parts,
-    directory: assembleDirectory(parts.config, guarded, config.cache, onLookedUp),
+  const withDirectories = guarded.map((guardedParts) => ({
+    ...guardedParts,
+    directory: assembleDirectory(guardedParts.config, guarded, config.cache, onLookedUp),
   }));
   const logins = assembleLogins(config, guarded, dependencies);
-  const providers = assembleProviders(config, joined, dependencies);
+  const providers = assembleProviders(config, withDirectories, dependencies);
   const sessions = sessionParts(config, logins, providers, dependencies);
-  const links = joined.map((parts) =>
+  const links = withDirectories.map((linkParts) =>
     assembleLink({
-      ...parts,
-      sessions: parts.config.name === config.login?.sessions ? sessions : undefined,
+      ...linkParts,
+      sessions: linkParts.config.name === config.login?.sessions ? sessions : undefined,
     }),
   );
   return {
@@ -260,23 +267,23 @@ function assembleLogins(
   return login.authenticators.flatMap((name) =>
     guarded
       .filter(({ config }) => config.name === name)
-      .map((parts) => assembleLogin({ ...parts, ...settings })),
+      .map((guardedParts) => assembleLogin({ ...guardedParts, ...settings })),
   );
 }
 
 /** Assembles the providers of `login.providers`, in the order of the page. */
 function assembleProviders(
   { login }: GatewayConfig,
-  joined: readonly Omit<Parameters<typeof assembleProvider>[2], 'login' | 'onCall'>[],
+  candidates: readonly Omit<Parameters<typeof assembleProvider>[2], 'login' | 'onCall'>[],
   { sessionObserver }: GenerationDependencies,
 ): LoginProvider[] {
   if (login === undefined) return [];
-  return Object.entries(login.providers).flatMap(([name, written]) => {
+  return Object.entries(login.providers).flatMap(([name, provider]) => {
     const onCall = (call: ProviderCall, isOk: boolean) =>
       sessionObserver?.onProviderCall(name, call, isOk);
-    return joined
-      .filter(({ config }) => config.name === written.authenticator)
-      .map((parts) => assembleProvider(name, written, { ...parts, login, onCall }));
+    return candidates
+      .filter(({ config }) => config.name === provider.authenticator)
+      .map((candidate) => assembleProvider(name, provider, { ...candidate, login, onCall }));
   });
 }
 
@@ -288,9 +295,9 @@ function sessionParts(
   { ended, sessionObserver }: GenerationDependencies,
 ): NonNullable<AssembleOptions['sessions']> & Pick<LoginService, 'findSessionUsers'> {
   const users = new Map(
-    logins.map((one): [string, SessionUsers] => [
-      one.link.name,
-      (session, context) => one.users.authenticate(writeSessionUser(session), context),
+    logins.map((login): [string, SessionUsers] => [
+      login.link.name,
+      (session, context) => login.users.authenticate(writeSessionUser(session), context),
     ]),
   );
   const findSessionUsers = (session: Pick<Session, 'authenticator' | 'provider'>) =>

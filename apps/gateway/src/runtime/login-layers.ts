@@ -47,8 +47,8 @@ export function assembleLoginLayers(options: LoginLayersOptions): CheckLogin {
     policyLog,
     provenance?.keyPrefix,
   );
-  const joined = directory ? withDirectory(named, directory, config.username.prefix) : named;
-  const layers = withBlocks(joined, config.name, blocks, logger);
+  const withGroups = directory ? withDirectory(named, directory, config.username.prefix) : named;
+  const layers = withBlocks(withGroups, config.name, blocks, logger);
   return async (token, context) => {
     const names: { backendUser?: UserInfo } = {};
     const loginContext: LinkContext = {

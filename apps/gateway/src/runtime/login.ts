@@ -52,7 +52,7 @@ export async function createLoginParts(
   config: GatewayConfig,
   login: LoginConfig,
   dependencies: LoginDependencies,
-  { providers, redis, factorRedis, ...parts }: LoginParts,
+  { providers, redis, factorRedis, ...links }: LoginParts,
 ) {
   const { logger, ended, blocks } = dependencies;
   const issuing = config.authenticators
@@ -64,16 +64,16 @@ export async function createLoginParts(
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
   const factorPolicy = createFactorPolicy(login);
   const hasUids = (authenticator: string) =>
-    parts.passwordLinks.some(
+    links.passwordLinks.some(
       ({ name, hasUids: areListed }) => name === authenticator && areListed(),
     );
   const service: LoginService = {
-    ...parts,
+    ...links,
     config: login,
     blocks,
     endLogins:
       redis &&
-      ((given, signal) => endLogins(redis, given, { limit: config.server.reviewTimeout, signal })),
+      ((args, signal) => endLogins(redis, args, { limit: config.server.reviewTimeout, signal })),
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
     factorPolicy,
@@ -84,11 +84,11 @@ export async function createLoginParts(
         ? {
             attempts: createAttemptTexts(redis.sealingKeys, Date.now),
             pending: createPendingLogins(redis, Date.now),
-            providers: new Map(providers.map((one) => [one.name, one])),
+            providers: new Map(providers.map((provider) => [provider.name, provider])),
           }
         : undefined,
     kubeconfig,
-    problemOf: (error) => issuing.withhold(describeCause(error)),
+    describeProblem: (error) => issuing.withhold(describeCause(error)),
     logger,
   };
   return { service, files, close: () => closeMade('token issuer', issuer, issuing.name, logger) };
@@ -120,12 +120,12 @@ function factorParts(
 function noteEnded(issuer: TokenIssuer, ended: Pick<EndedSessions, 'add'>): TokenIssuer {
   const erase = issuer.delete?.bind(issuer);
   return {
-    create: (...given) => issuer.create(...given),
-    list: (...given) => issuer.list(...given),
-    async *revoke(...given) {
-      for await (const one of issuer.revoke(...given)) {
-        if (!('problem' in one)) ended.add(one.token.digest);
-        yield one;
+    create: (...args) => issuer.create(...args),
+    list: (...args) => issuer.list(...args),
+    async *revoke(...args) {
+      for await (const revocation of issuer.revoke(...args)) {
+        if (!('problem' in revocation)) ended.add(revocation.token.digest);
+        yield revocation;
       }
     },
     ...(erase && {
@@ -142,30 +142,30 @@ function noteEnded(issuer: TokenIssuer, ended: Pick<EndedSessions, 'add'>): Toke
 async function readAuthorities(login: LoginConfig) {
   // The CAs are in a map by the names of their clusters. The CA of the login server has ''.
   const texts = new Map<string, string>();
-  const written = new Map<string, string>();
+  const sections = new Map<string, string>();
   const files: WatchedFile[] = [];
-  const read = async (name: string, file: string | undefined, setting: string) => {
+  const addFile = async (name: string, file: string | undefined, setting: string) => {
     if (file === undefined) return;
     const load = (content: Buffer) => {
       try {
         // Only the certificates are used: a file may contain a key too, and anyone can ask for a kubeconfig.
         texts.set(name, parseCertificates(content).join(''));
-        written.clear();
+        sections.clear();
       } catch (error) {
         throw reworded(error, (message) => `${setting}: ${file} ${message}`);
       }
     };
     files.push(await loadWatchedFile(file, load, tlsFileLimit));
   };
-  await read('', login.caFile, 'login.caFile');
+  await addFile('', login.caFile, 'login.caFile');
   for (const [name, { caFile }] of Object.entries(login.clusters)) {
-    await read(name, caFile, `login.clusters.${name}.caFile`);
+    await addFile(name, caFile, `login.clusters.${name}.caFile`);
   }
   const kubeconfig = (name: string): string | undefined => {
     const text =
-      written.get(name) ??
+      sections.get(name) ??
       writeKubeconfig(login, name, { login: texts.get(''), cluster: texts.get(name) });
-    if (text !== undefined) written.set(name, text);
+    if (text !== undefined) sections.set(name, text);
     return text;
   };
   return { kubeconfig, files };

@@ -14,7 +14,7 @@ import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { createInFlight, type InFlight } from '../http/limits.ts';
 import { loginActions } from '../login/login-facts.ts';
 import { createLoginLog, describeLogin, loginOutcomes } from '../login/login-report.ts';
-import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
+import { listCertificates, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { AuditTrail } from '../observe/audit/trail.ts';
 import type { Health } from '../observe/health.ts';
 import { createDirectoryMetrics } from '../observe/metrics/directory-metrics.ts';
@@ -53,11 +53,11 @@ export function createObservers(gateway: ObservedGateway) {
   const directories = createDirectoryMetrics(metrics.registry);
   const status = createStatusCollector(config, statusSources(gateway, logins.counts));
   const tracing = createTracing(logger);
-  const certificates = (current: ReturnType<typeof certificatesOf>) => {
+  const certificates = (current: ReturnType<typeof listCertificates>) => {
     metrics.certificates(current);
     status.certificates(current);
   };
-  certificates(certificatesOf(tls));
+  certificates(listCertificates(tls));
   metrics.follow(config);
   logins.follow(config);
   directories.follow(config);
@@ -166,12 +166,18 @@ function statusSources(gateway: ObservedGateway, logins: StatusSources['logins']
     },
     blocking() {
       const { countBlocks, attempts, caching, listAge: age } = shared;
-      const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
+      const listState =
+        age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
       const lockedOut = running.config.authenticators.reduce(
         (sum, { name }) => sum + attempts.lockedOut(name),
         0,
       );
-      return { blocked: countBlocks(), lockedOut, ...read, cutOff: caching.revocations.isCutOff };
+      return {
+        blocked: countBlocks(),
+        lockedOut,
+        ...listState,
+        cutOff: caching.revocations.isCutOff,
+      };
     },
     refused: refused.list,
     clocks: systemClocks,

@@ -6,7 +6,7 @@ import type { FileWatcher, WatchedFile } from '../config/files/watcher.ts';
 import { ConfigError, describeCause, describeCauses } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { LoginServer } from '../login/login-server.ts';
-import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
+import { listCertificates, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReviewServer } from '../review/review-server.ts';
 import type { Generation } from './generation.ts';
 import type { Observers } from './observers.ts';
@@ -54,9 +54,9 @@ export function createReloader(dependencies: ReloadDependencies) {
       const late = `a reload took longer than ${durationText(turnLimit)}`;
       const work = (signal: AbortSignal) => reload(source, cause, signal);
       const problems = await withTimeLimit(turnLimit, late, work).catch((error) => {
-        const given = [describeCause(error)];
-        logger.error({ problems: given }, 'reload abandoned');
-        return given;
+        const problemTexts = [describeCause(error)];
+        logger.error({ problems: problemTexts }, 'reload abandoned');
+        return problemTexts;
       });
       observers.reloaded(source, problems);
     });
@@ -65,7 +65,7 @@ export function createReloader(dependencies: ReloadDependencies) {
   async function reload(source: Source, cause: Cause, signal: AbortSignal): Promise<Problems> {
     if (source === 'config') return reloadConfig(cause, signal);
     if (source === 'certificates') return reloadCertificates(dependencies);
-    return problemsOf(
+    return collectProblems(
       source.reload,
       { file: source.file },
       ['file reloaded', 'file reload refused'],
@@ -75,7 +75,7 @@ export function createReloader(dependencies: ReloadDependencies) {
 
   async function reloadConfig(cause: Cause, signal: AbortSignal): Promise<Problems> {
     const since = Date.now();
-    let others: readonly string[] = [];
+    let otherFiles: readonly string[] = [];
     let next: GatewayConfig | undefined;
     let refusedFor: Problems = [];
     try {
@@ -85,12 +85,12 @@ export function createReloader(dependencies: ReloadDependencies) {
     } catch (error) {
       // A refused config may name files that the running one does not: a change of one of them may fix it.
       const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
-      others = error instanceof ConfigError ? [...error.files, ...named] : named;
+      otherFiles = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [describeCause(error)];
       refusedFor = describeCauses(error);
       logger.error({ file: running.config.file, cause, problems }, 'config reload refused');
     }
-    await watches.config(since, others);
+    await watches.config(since, otherFiles);
     return refusedFor;
   }
 
@@ -124,10 +124,10 @@ function createWatches(
   let endOthers: (() => void)[] = [];
   return {
     /** Watches the config, its secrets, and `more`, the files that a refused config names. */
-    async config(since: number, more: readonly string[] = []): Promise<void> {
+    async config(since: number, refusedFiles: readonly string[] = []): Promise<void> {
       const { file, secretFiles } = running.config;
       endConfig();
-      endConfig = await watcher.watch([file, ...secretFiles, ...more], since, () =>
+      endConfig = await watcher.watch([file, ...secretFiles, ...refusedFiles], since, () =>
         onChange('config'),
       );
     },
@@ -140,7 +140,7 @@ function createWatches(
       for (const end of endOthers) end();
       endOthers = await Promise.all([
         watcher.watch(tlsFiles(config), since, () => onChange('certificates')),
-        ...files.map((one) => watcher.watch([one.file], since, () => onChange(one))),
+        ...files.map((watched) => watcher.watch([watched.file], since, () => onChange(watched))),
       ]);
     },
   };
@@ -156,10 +156,15 @@ async function reloadCertificates(dependencies: ReloadDependencies): Promise<Pro
   const load = async () =>
     putInForce(await readTls({ server, ...(login && { login }) }), dependencies);
   const fields = certFiles.length === 1 ? { certFile: certFiles[0] } : { certFiles };
-  return problemsOf(load, fields, ['certificates reloaded', 'certificate reload refused'], logger);
+  return collectProblems(
+    load,
+    fields,
+    ['certificates reloaded', 'certificate reload refused'],
+    logger,
+  );
 }
 
-async function problemsOf(
+async function collectProblems(
   load: () => Promise<void>,
   fields: object,
   [loaded, refused]: readonly [string, string],
@@ -183,7 +188,7 @@ function putInForce(
 ): void {
   if (tls.server !== undefined) reviews.updateTls(tls.server);
   if (tls.login !== undefined) logins?.updateTls(tls.login);
-  observers.certificates(certificatesOf(tls));
+  observers.certificates(listCertificates(tls));
   logCertificateWarnings(tls, logger);
 }
 
@@ -264,17 +269,17 @@ function changedAddress(
 }
 
 function keepAddress<One extends Address>(next: One, now: One): One {
-  const { tls, ...rest } = next;
+  const { tls, ...newAddress } = next;
   const current = tls === undefined || now.tls === undefined ? now.tls : tls;
-  return { ...rest, listen: now.listen, ...(current && { tls: current }) } as One;
+  return { ...newAddress, listen: now.listen, ...(current && { tls: current }) } as One;
 }
 
 function tlsFiles({ server: { tls }, login }: Pick<GatewayConfig, 'server' | 'login'>): string[] {
-  const filesOf = (one: { certFile: string; keyFile: string } | undefined) =>
-    one ? [one.certFile, one.keyFile] : [];
+  const listFiles = (tls: { certFile: string; keyFile: string } | undefined) =>
+    tls ? [tls.certFile, tls.keyFile] : [];
   return [
-    ...filesOf(tls),
+    ...listFiles(tls),
     ...(tls?.client === undefined ? [] : [tls.client.caFile]),
-    ...filesOf(login?.tls),
+    ...listFiles(login?.tls),
   ];
 }

@@ -8,14 +8,14 @@ export type Running = ReturnType<typeof createRunning>;
  * Keeps the generation that is in force. Parts that are made before the first generation get this, and read it when they are
  * called: until then it has the config of the start, and no links.
  *
- * @param first the config of the start
+ * @param firstConfig the config of the start
  */
-export function createRunning(first: GatewayConfig) {
+export function createRunning(firstConfig: GatewayConfig) {
   let generation: Generation | undefined;
-  let listeningLogin = first.login;
+  let listeningLogin = firstConfig.login;
   return {
     get config(): GatewayConfig {
-      return generation?.config ?? first;
+      return generation?.config ?? firstConfig;
     },
     get links(): Generation['links'] {
       return generation?.links ?? [];

@@ -121,13 +121,16 @@ function createCountedAttempts(running: Running, registry: Registry) {
 }
 
 function unlock(
-  { name: subject, by, reason }: Entry,
+  { name: subject, by: author, reason }: Entry,
   attempts: ReturnType<typeof createAttempts>,
   { authenticators }: Pick<GatewayConfig, 'authenticators'>,
   logger: Logger,
 ): void {
   attempts.unlock(subject, authenticators);
-  logger.info({ subject, by, reason }, 'refused attempts forgotten: an operator unlocked the user');
+  logger.info(
+    { subject, by: author, reason },
+    'refused attempts forgotten: an operator unlocked the user',
+  );
 }
 
 /** Returns the maximum of each lifetime over all answers: to tokens, about users of sessions, and of directories. */
@@ -136,13 +139,16 @@ export function maxLifetimes({
   authenticators,
   login,
 }: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>): GatewayConfig['cache'] {
-  const ofTokens = authenticators.flatMap((one) => (one.cache === 'off' ? [] : [one.cache]));
+  const ofTokens = authenticators.flatMap((authenticator) =>
+    authenticator.cache === 'off' ? [] : [authenticator.cache],
+  );
   const ages = authenticators.flatMap(({ directory }) => directory?.refresh ?? []);
   const ofUsers = [...ages, ...(login ? [login.revalidate] : [])].map((authenticatedTtl) => ({
     authenticatedTtl,
     staleTtl: cache.staleTtl,
   }));
-  const all = [...ofTokens, ...ofUsers];
-  const max = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...all.map((one) => one[key]));
+  const lifetimes = [...ofTokens, ...ofUsers];
+  const max = (key: 'authenticatedTtl' | 'staleTtl') =>
+    Math.max(0, ...lifetimes.map((lifetime) => lifetime[key]));
   return { ...cache, authenticatedTtl: max('authenticatedTtl'), staleTtl: max('staleTtl') };
 }

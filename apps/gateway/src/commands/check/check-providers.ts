@@ -4,7 +4,7 @@ import type { GatewayConfig, LoginConfig, ProviderConfig } from '../../config/ty
 import { readDocument } from '../../login/providers/discovery.ts';
 import { requireSupport } from '../../login/providers/require-support.ts';
 import {
-  issuerOf,
+  findIssuer,
   providerLifetime,
   providerProblems,
   redirectUri,
@@ -41,7 +41,7 @@ async function checkProvider(
   { config, authenticator }: Created,
   login: LoginConfig,
 ): Promise<readonly Finding[]> {
-  const issuer = issuerOf(provider, authenticator);
+  const issuer = findIssuer(provider, authenticator);
   if (issuer === undefined) return [];
   const check = `login provider ${name}`;
   const reached = await runCheck(check, async () => {

@@ -8,13 +8,13 @@ import {
   type BrowserState,
   codeSecretLength,
   createAttemptTexts,
+  findLoginSecret,
   formToken,
   idLength,
   idOfCode,
   isFormToken,
   isVerifier,
   type LoginAttempt,
-  loginSecretOf,
 } from './attempt.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');
@@ -166,9 +166,9 @@ describe('what a browser knows of an attempt', () => {
 
   test('has half of the secret of a login, and the path has the other half', () => {
     const [state, proved] = [{ secret: 'one', login: 'l' }, { key: 'k' }];
-    expect(loginSecretOf(proved, state)).toBe('l.k');
-    expect(loginSecretOf({}, state)).toBeUndefined();
-    expect(loginSecretOf(proved, { login: undefined })).toBeUndefined();
+    expect(findLoginSecret(proved, state)).toBe('l.k');
+    expect(findLoginSecret({}, state)).toBeUndefined();
+    expect(findLoginSecret(proved, { login: undefined })).toBeUndefined();
   });
 });
 

@@ -53,7 +53,7 @@ const browser = z.strictObject({
 /** What a browser knows of an attempt, in a cookie that it can't read. */
 export type BrowserState = Readonly<z.infer<typeof browser>>;
 
-const written = z.tuple([
+const attemptFields = z.tuple([
   z.string(),
   z.int(),
   z.string(),
@@ -78,37 +78,39 @@ export type AttemptTexts = ReturnType<typeof createAttemptTexts>;
  */
 export function createAttemptTexts(keys: readonly SealingKey[], now: () => number) {
   const write = (purpose: string, name: string, value: unknown): string => {
-    const [first] = keys;
-    if (first === undefined) throw new Error('there is no key to seal a login attempt');
-    return seal(first.derive(purpose), name, Buffer.from(JSON.stringify(value))).toString(
+    const [newestKey] = keys;
+    if (newestKey === undefined) throw new Error('there is no key to seal a login attempt');
+    return seal(newestKey.derive(purpose), name, Buffer.from(JSON.stringify(value))).toString(
       'base64url',
     );
   };
-  const read = (purpose: string, name: string, sealed: string): unknown => {
+  const openText = (purpose: string, name: string, sealed: string): unknown => {
     const bytes = Buffer.from(sealed, 'base64url');
     // Base64 is read leniently. An attempt must have one spelling only.
     if (bytes.toString('base64url') !== sealed) return undefined;
     const opened = keys.map((key) => open(key.derive(purpose), name, bytes));
-    const plain = opened.find((one) => one !== undefined);
+    const plain = opened.find((text) => text !== undefined);
     return plain === undefined ? undefined : JSON.parse(plain.toString());
   };
   return {
-    writeAttempt: ({ id, until, challenge, address, ...more }: LoginAttempt): string =>
+    writeAttempt: ({ id, until, challenge, address, ...details }: LoginAttempt): string =>
       write('login attempts', '', [
         id,
         until,
         challenge,
         address,
-        more.port ?? null,
-        more.cluster ?? null,
-        more.device ?? null,
-        more.username ?? null,
-        ...(more.manages === undefined && more.key === undefined ? [] : [more.manages ?? null]),
-        ...(more.key === undefined ? [] : [more.key]),
+        details.port ?? null,
+        details.cluster ?? null,
+        details.device ?? null,
+        details.username ?? null,
+        ...(details.manages === undefined && details.key === undefined
+          ? []
+          : [details.manages ?? null]),
+        ...(details.key === undefined ? [] : [details.key]),
       ]),
     /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
     readAttempt(sealed: string): LoginAttempt | undefined {
-      const { data } = written.safeParse(read('login attempts', '', sealed));
+      const { data } = attemptFields.safeParse(openText('login attempts', '', sealed));
       if (data === undefined || data[1] <= now()) return undefined;
       const [id, until, challenge, address, port, cluster, device, username, manages, key] = data;
       return {
@@ -127,7 +129,7 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
     writeBrowser: (id: string, state: BrowserState): string => write('login cookies', id, state),
     /** @returns undefined if the cookie is not for the attempt with this id */
     readBrowser: (id: string, sealed: string): BrowserState | undefined =>
-      browser.safeParse(read('login cookies', id, sealed)).data,
+      browser.safeParse(openText('login cookies', id, sealed)).data,
   };
 }
 
@@ -150,7 +152,7 @@ export function idOfCode(code: string): string | undefined {
 export const joinLoginSecret = (login: string, key: string): string => `${login}.${key}`;
 
 /** Returns the secret of {@link joinLoginSecret}. @returns undefined if no one has logged in on this path in this browser */
-export function loginSecretOf(
+export function findLoginSecret(
   { key }: Pick<LoginAttempt, 'key'>,
   { login }: Pick<BrowserState, 'login'>,
 ): string | undefined {
@@ -162,8 +164,8 @@ export function formToken(id: string, { secret }: BrowserState): string {
   return createHmac('sha256', secret).update(`form ${id}`).digest('base64url');
 }
 
-export function isFormToken(given: string, id: string, state: BrowserState): boolean {
-  return isEqual(given, formToken(id, state));
+export function isFormToken(token: string, id: string, state: BrowserState): boolean {
+  return isEqual(token, formToken(id, state));
 }
 
 /** Whether a client has the secret of its challenge (RFC 7636, section 4.6). */

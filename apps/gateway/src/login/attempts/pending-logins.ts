@@ -72,11 +72,11 @@ const maxBytes = 512 * 1024;
 const sealedFor = 'pending logins';
 
 /** An attempt that has ended has this value until it expires: its code was taken, or it was cancelled. */
-const used = 'used';
+const usedMark = 'used';
 
 /** Writes a record, unless the attempt has ended. KEYS: the attempt. ARGV: the record, and its time to live in milliseconds. */
 export const putScript = `
-if redis.call('GETRANGE', KEYS[1], 0, 3) == '${used}' then return 0 end
+if redis.call('GETRANGE', KEYS[1], 0, 3) == '${usedMark}' then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
@@ -89,14 +89,14 @@ return 1`;
 /** Ends an attempt, whatever its record is now. KEYS: the attempt. */
 const cancelScript = `
 local start = redis.call('GETRANGE', KEYS[1], 0, 3)
-if start == '' or start == '${used}' then return 0 end
-redis.call('SET', KEYS[1], '${used}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
+if start == '' or start == '${usedMark}' then return 0 end
+redis.call('SET', KEYS[1], '${usedMark}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
 return 1`;
 
 /** Ends an attempt, if its record is still the same. KEYS: the attempt. ARGV: the record. */
 export const takeScript = `
 if redis.call('GETRANGE', KEYS[1], 0, -1) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], '${used}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
+redis.call('SET', KEYS[1], '${usedMark}', 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
 return 1`;
 
 const isDone = z.union([z.literal(0), z.literal(1)]).transform((reply) => reply === 1);
@@ -109,14 +109,14 @@ const isDone = z.union([z.literal(0), z.literal(1)]).transform((reply) => reply 
  * @param now the wall clock in milliseconds
  */
 export function createPendingLogins(redis: SharedRedis, now: () => number) {
-  const keyOf = (id: string) => `${redis.keyPrefix}cache-login:${id}`;
-  const run = (script: string, id: string, ...given: (string | number)[]): Promise<boolean> =>
+  const makeKey = (id: string) => `${redis.keyPrefix}cache-login:${id}`;
+  const run = (script: string, id: string, ...args: (string | number)[]): Promise<boolean> =>
     redis.askWithin('login', undefined, async (client) =>
-      readReply(isDone, await client.eval(script, 1, keyOf(id), ...given)),
+      readReply(isDone, await client.eval(script, 1, makeKey(id), ...args)),
     );
   async function find(id: string) {
     const { reply } = await redis.askWithin('login', undefined, (client) =>
-      readValue(client, stringUpTo(maxBytes), keyOf(id)),
+      readValue(client, stringUpTo(maxBytes), makeKey(id)),
     );
     if (typeof reply !== 'string') return undefined;
     const plain = openText(redis.sealingKeys, sealedFor, id, reply);
@@ -126,23 +126,23 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
   /** @returns false if the attempt has ended */
   function put({ id, until }: Pick<LoginAttempt, 'id' | 'until'>, login: PendingLogin) {
     const [key] = redis.sealingKeys;
-    const left = until - now();
-    if (key === undefined || left < 1) return Promise.resolve(false);
-    return run(putScript, id, sealText(key, sealedFor, id, JSON.stringify(login)), left);
+    const remaining = until - now();
+    if (key === undefined || remaining < 1) return Promise.resolve(false);
+    return run(putScript, id, sealText(key, sealedFor, id, JSON.stringify(login)), remaining);
   }
   /** Finds the login of this browser. */
   async function ofBrowser(id: string, secret: string) {
-    const found = await find(id);
-    return found && isEqual(found.login.browser, secretDigest(secret)) ? found : undefined;
+    const pending = await find(id);
+    return pending && isEqual(pending.login.browser, secretDigest(secret)) ? pending : undefined;
   }
   return {
     put,
     /** Whether the code of the attempt was taken, or it was cancelled. */
     async hasEnded(id: string): Promise<boolean> {
       const { reply } = await redis.askWithin('login', undefined, (client) =>
-        readValue(client, stringUpTo(used.length), keyOf(id)),
+        readValue(client, stringUpTo(usedMark.length), makeKey(id)),
       );
-      return reply === used;
+      return reply === usedMark;
     },
     /** @returns undefined if there is none, it has ended, or another browser has logged in */
     read: async (id: string, secret: string): Promise<PendingLogin | undefined> =>
@@ -160,11 +160,11 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     ): Promise<PendingLogin | undefined> {
       const [key] = redis.sealingKeys;
       for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
-        const found = await ofBrowser(id, secret);
-        const next = found && change(found.login);
-        if (key === undefined || found === undefined || next === undefined) return undefined;
+        const pending = await ofBrowser(id, secret);
+        const next = pending && change(pending.login);
+        if (key === undefined || pending === undefined || next === undefined) return undefined;
         const sealed = sealText(key, sealedFor, id, JSON.stringify(next));
-        if (await run(changeScript, id, found.sealed, sealed)) return found.login;
+        if (await run(changeScript, id, pending.sealed, sealed)) return pending.login;
       }
       return undefined;
     },
@@ -198,9 +198,9 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      */
     async take(code: string): Promise<PendingLogin | undefined> {
       const id = idOfCode(code);
-      const found = id === undefined ? undefined : await find(id);
-      if (id === undefined || found === undefined) return undefined;
-      const { login, sealed } = found;
+      const pending = id === undefined ? undefined : await find(id);
+      if (id === undefined || pending === undefined) return undefined;
+      const { login, sealed } = pending;
       const { digest = '', until = 0 } = login.code ?? {};
       if (!isEqual(digest, secretDigest(code)) || until <= now() || login.next) return undefined;
       return (await run(takeScript, id, sealed)) ? login : undefined;

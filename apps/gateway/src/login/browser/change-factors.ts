@@ -1,4 +1,4 @@
-import { endLoginsOf } from '../ended-login.ts';
+import { endUserLogins } from '../ended-login.ts';
 import { listedFactors } from '../factors/factor-record.ts';
 import { enrolmentEnded } from '../login-error.ts';
 import type { LoginLimits } from '../login-request.ts';
@@ -80,7 +80,7 @@ async function endOtherLogins(
   reason: string,
 ): Promise<number | undefined> {
   const { username } = login.proof.named;
-  const ended = await endLoginsOf(page.service, username, reason, page.signal);
+  const ended = await endUserLogins(page.service, username, reason, page.signal);
   // This replica may not know yet that an administrator has ended this login as well.
   return ended && ended.previousRevision <= login.revision ? ended.revision : undefined;
 }

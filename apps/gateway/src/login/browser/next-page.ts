@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
+import { type BrowserState, findLoginSecret } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
 import { addFacts } from '../login-facts.ts';
 import { requiredReason } from '../login-report.ts';
 import { grantAfterPassword } from '../new-factor.ts';
 import type { Proof } from '../proof.ts';
-import { needOf, requireUsable } from '../prove-factor.ts';
+import { findNeed, requireUsable } from '../prove-factor.ts';
 import { fromPending } from './browser-logins.ts';
 import { type PageRequest, sendTo } from './page-request.ts';
 import { findLogin } from './proven-login.ts';
@@ -21,7 +21,7 @@ export type Next = PendingLogin['next'];
 export async function findNext(page: PageRequest, proof: Proof): Promise<Next> {
   const { service, attempt, facts } = page;
   if (attempt.manages !== undefined) return nextOfVisit(page, proof, attempt.manages.invitation);
-  const need = await needOf(service, proof);
+  const need = await findNeed(service, proof);
   requireUsable(service, need, proof, facts);
   if (need.kind === 'nothing') return undefined;
   facts.reason = requiredReason;
@@ -98,10 +98,10 @@ export async function takeChallenge(
   state: BrowserState,
   stored: PendingLogin,
 ): Promise<string | undefined> {
-  const previous = await change(page, state, stored, ({ challenge, ...login }) =>
+  const before = await change(page, state, stored, ({ challenge, ...login }) =>
     challenge === undefined ? undefined : login,
   );
-  return previous?.challenge;
+  return before?.challenge;
 }
 
 /**
@@ -122,14 +122,14 @@ export async function changeNext(
     Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
   browser = stored.browser,
 ): Promise<boolean> {
-  const previous = await change(page, state, stored, ({ challenge: _, next: __, ...login }) => ({
+  const before = await change(page, state, stored, ({ challenge: _, next: __, ...login }) => ({
     ...login,
     browser,
     proof,
     revision,
     ...(next && { next }),
   }));
-  return previous !== undefined;
+  return before !== undefined;
 }
 
 /** Changes a login, unless someone has logged in or has gone on since it was read: what was proved is not about that login. */
@@ -139,7 +139,7 @@ async function change(
   stored: PendingLogin,
   make: (login: PendingLogin) => PendingLogin | undefined,
 ): Promise<PendingLogin | undefined> {
-  const secret = loginSecretOf(attempt, state);
+  const secret = findLoginSecret(attempt, state);
   if (secret === undefined) return undefined;
   const isSame = ({ proof, next }: PendingLogin) =>
     isDeepStrictEqual([proof, next], [stored.proof, stored.next]);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { createFormReader } from '../../http/read-body.ts';
 import { nameNetwork } from '../../http/socket-limit.ts';
 import type { BrowserState, LoginAttempt } from '../attempts/attempt.ts';
-import { formToken, isFormToken, loginSecretOf } from '../attempts/attempt.ts';
+import { findLoginSecret, formToken, isFormToken } from '../attempts/attempt.ts';
 import { maxCookies } from '../limits.ts';
 import { tooMany } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
@@ -115,7 +115,7 @@ export function requireState(request: PageRequest): BrowserState {
 
 /** The forms that follow a proof have a secret of their own. Those before it stay valid: people click twice, and have two tabs. */
 const findFormSecret = ({ attempt }: PageRequest, state: BrowserState) => ({
-  secret: loginSecretOf(attempt, state) ?? state.secret,
+  secret: findLoginSecret(attempt, state) ?? state.secret,
 });
 
 /** @throws PageError if a form is not from a page that this browser got from us, or is from before another proof */

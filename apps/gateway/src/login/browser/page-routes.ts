@@ -1,6 +1,6 @@
 import { createFormReader } from '../../http/read-body.ts';
 import { createAddressShares } from '../address-shares.ts';
-import { type BrowserState, loginSecretOf } from '../attempts/attempt.ts';
+import { type BrowserState, findLoginSecret } from '../attempts/attempt.ts';
 import { countIncomplete, countLogin } from '../count-logins.ts';
 import { arrivingBodies, maxBodyBytes } from '../limits.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
@@ -212,7 +212,7 @@ async function confirm(
   const { state, form } = await readPageForm(page, readForm);
   const answer = form.get('answer');
   const login = await findLogin(page, state);
-  const secret = loginSecretOf(attempt, state);
+  const secret = findLoginSecret(attempt, state);
   if (login === undefined || secret === undefined)
     throw new PageError(answer === 'cancel' ? 'not-cancelled' : 'used', 409);
   const { authenticator, provider, named } = login.proof;

@@ -8,8 +8,8 @@ import type { FactorProblem } from '../pages/texts.ts';
 import type { Proof } from '../proof.ts';
 import {
   factorUser,
+  findNeed,
   fromFactors,
-  needOf,
   proveCode,
   requireFactors,
   requireUsable,
@@ -80,7 +80,7 @@ async function askForFactor(
 
 /** Finds out again how the user can prove a factor. @throws LoginError if they can't any more, such as after a reset */
 async function requireNeed({ service, facts }: PageRequest, { proof }: Login): Promise<Need> {
-  const need = await needOf(service, proof);
+  const need = await findNeed(service, proof);
   requireUsable(service, need, proof, facts);
   if (need.kind === 'factor') return need;
   facts.reason = 'no-second-factor';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type BrowserState, joinLoginSecret, loginSecretOf } from '../attempts/attempt.ts';
+import { type BrowserState, findLoginSecret, joinLoginSecret } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
 import { fromPending } from './browser-logins.ts';
@@ -17,7 +17,7 @@ export async function findLogin(
   { service, browser, attempt }: PageRequest,
   state: BrowserState | undefined,
 ): Promise<PendingLogin | undefined> {
-  const secret = state && loginSecretOf(attempt, state);
+  const secret = state && findLoginSecret(attempt, state);
   if (secret === undefined) return undefined;
   return fromPending(service, () => browser.pending.read(attempt.id, secret));
 }

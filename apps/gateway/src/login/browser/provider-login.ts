@@ -92,9 +92,9 @@ export async function finishAtProvider(
   const flow = readState(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
   if (flow === undefined || flow.provider !== name) throw new PageError('other-browser', 403);
   const page = makePageRequest(request, flow.attempt, limits);
-  const { flow: _, ...rest } = requireState(page);
+  const { flow: _, ...withoutFlow } = requireState(page);
   // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
-  const state = query.get('state') === flow.state ? rest : { ...rest, flow };
+  const state = query.get('state') === flow.state ? withoutFlow : { ...withoutFlow, flow };
   try {
     const leave = entered(counted.enter(request.address, service.config.limits.inFlight));
     const proof = await prove(page, provider, query, flow).finally(leave);

@@ -132,11 +132,11 @@ function createLookupMetrics(registry: Registry) {
 function createLookupCounts(
   cache: AuthenticatorConfig['cache'],
   hasRedis: boolean,
-  previous?: Lookups,
+  earlier?: Lookups,
 ): Lookups {
   if (cache === 'off') return {};
   const counts = (tier: CacheTier) => ({
-    [tier]: previous?.[tier] ?? makeRecord(results[tier], () => 0),
+    [tier]: earlier?.[tier] ?? makeRecord(results[tier], () => 0),
   });
   return { ...counts('memory'), ...(hasRedis && cache.store === 'shared' && counts('redis')) };
 }

@@ -17,9 +17,13 @@ export function createRefusedReloads(wall: () => number) {
     /** Must be called after each reload. @param problems is empty if it succeeded */
     reloaded(source: ReloadSource, problems: readonly string[]): void {
       refused.delete(source);
-      const what = printable(typeof source === 'string' ? source : source.file);
+      const sourceText = printable(typeof source === 'string' ? source : source.file);
       if (problems.length > 0)
-        refused.set(source, { what, at: wall(), problems: problems.map(printableLines) });
+        refused.set(source, {
+          what: sourceText,
+          at: wall(),
+          problems: problems.map(printableLines),
+        });
       else if (source === 'config') refused.clear();
     },
     get count() {
