@@ -98,10 +98,10 @@ export async function takeChallenge(
   state: BrowserState,
   stored: PendingLogin,
 ): Promise<string | undefined> {
-  const before = await change(page, state, stored, ({ challenge, ...login }) =>
+  const previousLogin = await change(page, state, stored, ({ challenge, ...login }) =>
     challenge === undefined ? undefined : login,
   );
-  return before?.challenge;
+  return previousLogin?.challenge;
 }
 
 /**
@@ -122,14 +122,19 @@ export async function changeNext(
     Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
   browser = stored.browser,
 ): Promise<boolean> {
-  const before = await change(page, state, stored, ({ challenge: _, next: __, ...login }) => ({
-    ...login,
-    browser,
-    proof,
-    revision,
-    ...(next && { next }),
-  }));
-  return before !== undefined;
+  const previousLogin = await change(
+    page,
+    state,
+    stored,
+    ({ challenge: _, next: __, ...login }) => ({
+      ...login,
+      browser,
+      proof,
+      revision,
+      ...(next && { next }),
+    }),
+  );
+  return previousLogin !== undefined;
 }
 
 /** Changes a login, unless someone has logged in or has gone on since it was read: what was proved is not about that login. */

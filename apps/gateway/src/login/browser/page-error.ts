@@ -11,13 +11,13 @@ export class PageError extends Error {
   readonly kind: MessageKind;
   readonly status: number;
   /** The path at which the person can try again. */
-  readonly again: string | undefined;
+  readonly retryPath: string | undefined;
 
-  constructor(kind: MessageKind, status: number, again?: string) {
+  constructor(kind: MessageKind, status: number, retryPath?: string) {
     super(kind);
     this.kind = kind;
     this.status = status;
-    this.again = again;
+    this.retryPath = retryPath;
   }
 }
 
@@ -53,11 +53,11 @@ export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | un
   const loginKind = error instanceof LoginError ? ownKinds[error.code] : undefined;
   const kind =
     error instanceof PageError ? error.kind : (loginKind ?? kinds[code] ?? 'bad-request');
-  const again = error instanceof PageError ? error.again : undefined;
+  const retryPath = error instanceof PageError ? error.retryPath : undefined;
   const wait = error instanceof LoginError ? error.retryAfter : undefined;
   return {
     code,
-    body: messagePage({ kind, again, wait }),
+    body: messagePage({ kind, retryPath, wait }),
     headers: {
       ...pageHeaders({ publicUrl, listener: undefined }),
       ...(wait !== undefined && { 'Retry-After': String(wait) }),

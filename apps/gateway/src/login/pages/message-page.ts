@@ -5,7 +5,7 @@ import { type MessageKind, messages, tryAgain, visitTexts, waitText } from './te
 interface MessagePageOptions {
   readonly kind: MessageKind;
   /** The path at which the person can try again. */
-  readonly again?: string | undefined;
+  readonly retryPath?: string | undefined;
   /** The path at which people change their second factors, for `home`. Undefined: this server has none. */
   readonly factors?: string | undefined;
   /** The seconds to wait, for `too-many`. If they are undefined, the page says a minute. */
@@ -13,7 +13,7 @@ interface MessagePageOptions {
 }
 
 /** Makes a page that says what happened, and what to do next. */
-export function messagePage({ kind, again, factors, wait }: MessagePageOptions): string {
+export function messagePage({ kind, retryPath, factors, wait }: MessagePageOptions): string {
   const { title, text, next } = messages[kind];
   const advice = kind === 'too-many' && wait !== undefined ? waitText(wait) : next;
   return layout(
@@ -21,7 +21,7 @@ export function messagePage({ kind, again, factors, wait }: MessagePageOptions):
     html`<h1>${title}</h1>
 <p>${text}</p>
 <p>${advice}</p>
-${again === undefined ? undefined : html`<a class="button" href="${again}">${tryAgain}</a>`}
+${retryPath === undefined ? undefined : html`<a class="button" href="${retryPath}">${tryAgain}</a>`}
 ${factors === undefined ? undefined : html`<a class="button" href="${factors}">${visitTexts.change}</a>`}`,
   );
 }

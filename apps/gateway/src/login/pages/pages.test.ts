@@ -214,7 +214,7 @@ describe('the message page', () => {
     expect(titleOf(page)).toBe(messages[kind].title);
     expect(page.match(/<p>.+?<\/p>/gs)).toHaveLength(2);
     expect(tagsOf(page, 'a')).toEqual([]);
-    expect(tagsOf(messagePage({ kind, again: '/login/abc' }), 'a')).toEqual([
+    expect(tagsOf(messagePage({ kind, retryPath: '/login/abc' }), 'a')).toEqual([
       '<a class="button" href="/login/abc">',
     ]);
   });
@@ -264,7 +264,7 @@ function pagesOf(words: string): { readonly plain: string[]; readonly scripted: 
       // No one else makes the secret and its QR code, whose elements depend on them.
       appPage({ ...app, path, form, enrolment: words, label: words }),
       recoveryCodesPage({ path, codes: [words] }),
-      messagePage({ kind: 'expired', again: words, factors: words }),
+      messagePage({ kind: 'expired', retryPath: words, factors: words }),
     ],
     scripted: [
       factorPage({ ...asked, passkey }),

@@ -1,7 +1,7 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { createList, element, setText } from './element.js';
 import { createPlot, decisionKinds, decisions, latency } from './plots.js';
-import { count, sourceNames, span, stateOf } from './words.js';
+import { count, describeState, sourceNames, span } from './words.js';
 
 /** The sources of the answers that are counted. */
 const sources = /** @type {const} */ (['memory', 'redis', 'backend']);
@@ -13,7 +13,8 @@ export function createChainView(list) {
     const { authenticators } = status;
     list.classList.toggle('compact', authenticators.length > 4);
     const cards = show(authenticators.map(({ name }) => [name, () => createCard(name)]));
-    for (const one of authenticators) cards.get(one.name)?.update(one, status);
+    for (const authenticator of authenticators)
+      cards.get(authenticator.name)?.update(authenticator, status);
   };
 }
 
@@ -26,35 +27,48 @@ function createCard(name) {
     element('span', { class: 'shape', 'aria-hidden': 'true' }),
     word,
   );
-  const made = element('p', { class: 'package' });
-  const joined = element('p', { class: 'joined' });
+  const packageLine = element('p', { class: 'package' });
+  const directoryLine = element('p', { class: 'joined' });
   const reason = element('p', { class: 'why' });
   const plots = [decisions, latency].map(createPlot);
   const figures = createFigures();
   const card = element(
     'li',
     { class: 'card' },
-    element('div', { class: 'card-head' }, element('h3', {}, name), state, made, joined),
+    element(
+      'div',
+      { class: 'card-head' },
+      element('h3', {}, name),
+      state,
+      packageLine,
+      directoryLine,
+    ),
     reason,
     element('div', { class: 'plots' }, ...plots.map((plot) => plot.element)),
     figures.element,
   );
   return {
     element: card,
-    update(/** @type {AuthenticatorStatus} */ one, /** @type {StatusDocument} */ { at, history }) {
-      const { level, word: how, why = '' } = stateOf(one, at);
+    update(
+      /** @type {AuthenticatorStatus} */ authenticator,
+      /** @type {StatusDocument} */ { at, history },
+    ) {
+      const { level, word: how, why: reasonText = '' } = describeState(authenticator, at);
       card.dataset.level = level;
       setText(word, how);
-      setText(made, one.package);
-      setText(joined, one.directory ? `users looked up in ${one.directory.name}` : '');
+      setText(packageLine, authenticator.package);
+      setText(
+        directoryLine,
+        authenticator.directory ? `users looked up in ${authenticator.directory.name}` : '',
+      );
       setText(
         reason,
-        why !== '' && why === one.outage?.reason
-          ? `For ${span(at - one.outage.since)}: ${why}`
-          : why,
+        reasonText !== '' && reasonText === authenticator.outage?.reason
+          ? `For ${span(at - authenticator.outage.since)}: ${reasonText}`
+          : reasonText,
       );
-      for (const plot of plots) plot.update(history, one.history);
-      figures.update(one);
+      for (const plot of plots) plot.update(history, authenticator.history);
+      figures.update(authenticator);
     },
   };
 }
@@ -84,8 +98,10 @@ function createFigures() {
         setText(value, count(sum[name]));
         row.classList.toggle('zero', sum[name] === 0);
       }
-      const parts = sources.filter((name) => cached || name === 'backend');
-      const counts = parts.map((name) => `${sourceNames[name]} ${count(sum[name])}`).join(' · ');
+      const usedSources = sources.filter((name) => cached || name === 'backend');
+      const counts = usedSources
+        .map((name) => `${sourceNames[name]} ${count(sum[name])}`)
+        .join(' · ');
       const hasAnswers = sum.memory + sum.redis + sum.backend + sum.stale + sum.error > 0;
       setText(from, hasAnswers ? `Answers from ${counts}` : 'No reviews yet');
     },

@@ -8,10 +8,10 @@
  * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
 /**
@@ -31,8 +31,8 @@ export function createList(list) {
       [...shown.values()].map((view) => /** @type {Element} */ (view.element)),
     );
     for (const child of [...list.children]) if (!elements.has(child)) child.remove();
-    for (const [index, one] of [...elements].entries()) {
-      if (list.children[index] !== one) list.insertBefore(one, list.children[index] ?? null);
+    for (const [index, child] of [...elements].entries()) {
+      if (list.children[index] !== child) list.insertBefore(child, list.children[index] ?? null);
     }
     return shown;
   };
@@ -48,13 +48,13 @@ export function byId(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
-/** Creates a time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} part */
-export function moment(at, part = 'time') {
+/** Creates a time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} format */
+export function moment(at, format = 'time') {
   const iso = new Date(at).toISOString();
   return element(
     'time',
     { datetime: iso, title: iso },
-    part === 'time' ? clock(at) : iso.slice(0, 10),
+    format === 'time' ? clock(at) : iso.slice(0, 10),
   );
 }
 

@@ -3,7 +3,7 @@ import { element, moment } from './element.js';
 import { certificateNames, count, counted, span } from './words.js';
 
 /** Lists the facts about this replica, except its authenticators. @param {StatusDocument} status */
-export function factsOf(status) {
+export function listFacts(status) {
   const facts = [configFact, loadFact, cacheFact, blockingFact, loginFact, certificateFact];
   return facts.flatMap((make) => make(status) ?? []);
 }
@@ -39,22 +39,23 @@ function loadFact({ gateway, at }) {
 
 /** @param {StatusDocument} status */
 function cacheFact({ cache, authenticators }) {
-  const parts = /** @type {const} */ (['memory', 'redis', 'stale', 'backend']).map((name) =>
+  const answers = /** @type {const} */ (['memory', 'redis', 'stale', 'backend']).map((name) =>
     authenticators.reduce((sum, { history }) => sum + history.sum[name], 0),
   );
-  const all = parts.reduce((sum, one) => sum + one, 0);
-  const share = (part = 0) => (all === 0 ? '–' : `${Math.round((part / all) * 100)}\u00a0%`);
-  const [memory, redis, stale, backends = 0] = parts;
+  const total = answers.reduce((sum, answersOfSource) => sum + answersOfSource, 0);
+  const share = (answersOfSource = 0) =>
+    total === 0 ? '–' : `${Math.round((answersOfSource / total) * 100)}\u00a0%`;
+  const [memory, redis, stale, backends = 0] = answers;
   const hits = Object.entries({ memory, Redis: redis, stale, backends });
   const health = cache.redis?.circuitOpen ? 'unavailable: circuit open' : 'healthy';
   return fact(
     'Cache',
     [
-      all === 0
+      total === 0
         ? 'no answers yet'
-        : `${share(all - backends)} of ${counted(all, 'answer')} came from the cache`,
+        : `${share(total - backends)} of ${counted(total, 'answer')} came from the cache`,
     ],
-    [hits.map(([words, part]) => `${words}\u00a0${share(part)}`).join(' · ')],
+    [hits.map(([words, answersOfSource]) => `${words}\u00a0${share(answersOfSource)}`).join(' · ')],
     [
       `${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; `,
       cache.redis === undefined ? 'no shared Redis' : `shared Redis ${health}`,
@@ -64,7 +65,7 @@ function cacheFact({ cache, authenticators }) {
 
 /** @param {StatusDocument} status */
 function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
-  const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)}s ago`;
+  const readText = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)}s ago`;
   const hasList = listAge !== undefined;
   const locked = `${counted(lockedOut, 'user is', 'users are')} locked out: sallyport lockouts`;
   return fact(
@@ -73,7 +74,7 @@ function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
     [lockedOut === 0 ? 'no one is locked out' : locked],
     [
       hasList
-        ? `list ${read}${cutOff ? ': cut off' : ''}`
+        ? `list ${readText}${cutOff ? ': cut off' : ''}`
         : 'no shared Redis, so no list of all replicas',
     ],
   );
@@ -95,7 +96,7 @@ function loginFact({ login }) {
   return fact(
     'Logins',
     [
-      `${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`,
+      `${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answersOfSource`,
     ],
     [
       `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`,
@@ -110,12 +111,12 @@ function loginFact({ login }) {
 /** @param {StatusDocument} status */
 function certificateFact({ certificates, at }) {
   if (certificates.length === 0) return fact('Certificates', ['none: plain HTTP on loopback']);
-  const lines = certificates.flatMap((one) => {
-    const left = one.endsAt - at;
-    const end = left < 0 ? 'has expired, ' : `expires in ${span(left)}, `;
+  const lines = certificates.flatMap((certificate) => {
+    const remaining = certificate.endsAt - at;
+    const end = remaining < 0 ? 'has expired, ' : `expires in ${span(remaining)}, `;
     return [
-      [`${certificateNames[one.certificate]} ${end}`, moment(one.endsAt, 'date')],
-      [one.subject],
+      [`${certificateNames[certificate.certificate]} ${end}`, moment(certificate.endsAt, 'date')],
+      [certificate.subject],
     ];
   });
   return fact('Certificates', ...lines);

@@ -1,8 +1,8 @@
 /** @import { StatusDocument } from '../collector.ts' */
 import { createChainView } from './chain-view.js';
 import { byId, clock, createList, element, moment, setText } from './element.js';
-import { factsOf } from './facts-view.js';
-import { noticesOf, overviewOf, sourceNames, took } from './words.js';
+import { listFacts } from './facts-view.js';
+import { describeOverview, listNotices, sourceNames, took } from './words.js';
 
 /** The milliseconds between two requests, and those of one request. */
 const interval = 2_000;
@@ -15,27 +15,27 @@ const showRecent = createList(byId('recent'));
 
 /** @param {StatusDocument} status */
 function show(status) {
-  const { level, title, text, spoken } = overviewOf(status);
+  const { level, title, text, spoken } = describeOverview(status);
   byId('overview').dataset.level = level;
   setText(byId('overview-title'), title);
   setText(byId('overview-text'), text);
   setText(byId('spoken'), spoken);
   document.title = `${level === 'good' ? '' : '! '}${title} – Sallyport`;
-  showNotices(byText(noticesOf(status).map(noticeItem)));
+  showNotices(byText(listNotices(status).map(noticeItem)));
   byId('content').hidden = false;
   showChain(status);
-  showFacts(byText(factsOf(status)));
+  showFacts(byText(listFacts(status)));
   const { recent } = status;
   setText(
     byId('recent-note'),
     recent.length === 0 ? 'no reviews yet' : `the last ${recent.length}, newest first`,
   );
-  showRecent(recent.map((review) => [review.id, () => ({ element: rowOf(review) })]));
+  showRecent(recent.map((review) => [review.id, () => ({ element: createRow(review) })]));
   document.body.classList.remove('lost');
   setText(byId('pulse'), `live · ${clock(status.at)}`);
 }
 
-/** @param {ReturnType<typeof noticesOf>[number]} notice */
+/** @param {ReturnType<typeof listNotices>[number]} notice */
 function noticeItem({ level, title, lines }) {
   const texts = lines.map((line) => element('p', {}, line));
   return element('li', { 'data-level': level }, element('strong', {}, title), ...texts);
@@ -44,7 +44,7 @@ function noticeItem({ level, title, lines }) {
 /** @param {readonly HTMLElement[]} elements */
 function byText(elements) {
   return elements.map(
-    (one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]),
+    (node) => /** @type {const} */ ([node.textContent ?? '', () => ({ element: node })]),
   );
 }
 
@@ -52,9 +52,9 @@ function byText(elements) {
 const nothing = '–';
 
 /** @param {StatusDocument['recent'][number]} review */
-function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
-  const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter(
-    (part) => part !== undefined,
+function createRow({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
+  const reasons = [reason, callerGone ? 'the caller did not wait' : undefined].filter(
+    (text) => text !== undefined,
   );
   const word = element('span', { class: 'word' }, outcome);
   const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
@@ -66,7 +66,7 @@ function rowOf({ at, outcome, reason, authenticator, username, source, seconds, 
       'outcome',
       shape,
       word,
-      ...(why.length > 0 ? [element('span', { class: 'reason' }, why.join('; '))] : []),
+      ...(reasons.length > 0 ? [element('span', { class: 'reason' }, reasons.join('; '))] : []),
     ),
     cell('who', username ?? nothing),
     cell('by', authenticator ?? nothing),

@@ -34,8 +34,8 @@ export const decisions = {
       .map((_, top) => {
         const stacked = decisionKinds.slice(0, top + 1);
         return counts.authenticated.map(
-          (_, at) =>
-            stacked.reduce((total, { name }) => total + (counts[name][at] ?? 0), 0) || null,
+          (_, index) =>
+            stacked.reduce((total, { name }) => total + (counts[name][index] ?? 0), 0) || null,
         );
       })
       .reverse(),
@@ -45,8 +45,8 @@ export const decisions = {
     return max === 0 ? '' : `peak ${count(max)}`;
   },
   describe: ({ counts }, index) => {
-    const parts = decisionKinds.filter(({ name }) => counts[name][index]);
-    return parts.map(({ name }) => `${counts[name][index]} ${name}`).join(', ') || 'none';
+    const shownKinds = decisionKinds.filter(({ name }) => counts[name][index]);
+    return shownKinds.map(({ name }) => `${counts[name][index]} ${name}`).join(', ') || 'none';
   },
   summary: ({ sum }) => decisionKinds.map(({ name }) => `${sum[name]} ${name}`).join(', '),
 };
@@ -79,11 +79,13 @@ export function createPlot(drawing) {
     const { times, history } = shown;
     // The words for the bucket under the pointer need the whole line.
     title.hidden = index != null;
-    const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
+    const start = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
     readout.textContent =
-      index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
+      index == null
+        ? drawing.peak(history)
+        : `${clock(start)}: ${drawing.describe(history, index)}`;
   };
-  const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
+  const plot = new uPlot(makeOptions(drawing, show), [[], ...drawing.bars.map(() => [])], box);
   // It is drawn in other colours then.
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
   new ResizeObserver(() =>
@@ -103,7 +105,7 @@ export function createPlot(drawing) {
 }
 
 /** @param {Drawing} drawing @param {(index: number | null | undefined) => void} show @returns {uPlot.Options} */
-function optionsOf({ bars, minHeight }, show) {
+function makeOptions({ bars, minHeight }, show) {
   const paths = uPlot.paths.bars?.({ size: [0.78, 14] });
   return {
     width: 240,

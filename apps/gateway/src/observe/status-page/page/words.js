@@ -13,9 +13,9 @@ export function count(value) {
   return number.format(value);
 }
 
-/** Writes `1 answer`, `12 answers`. @param {number} value @param {string} one @param {string} many */
-export function counted(value, one, many = `${one}s`) {
-  return `${count(value)} ${value === 1 ? one : many}`;
+/** Writes `1 answer`, `12 answers`. @param {number} value @param {string} singular @param {string} many */
+export function counted(value, singular, many = `${singular}s`) {
+  return `${count(value)} ${value === 1 ? singular : many}`;
 }
 
 /** Writes a time with three digits: `0.21ms`, `12.4ms`, `3.01s`. @param {number | null} seconds */
@@ -46,23 +46,29 @@ const checkedWithin = 15_000;
 /**
  * Describes the state of an authenticator by a word and the reason.
  *
- * @param {AuthenticatorStatus} one
+ * @param {AuthenticatorStatus} authenticator
  * @param {number} now
  * @returns {{ level: Level, word: string, why: string | undefined }}
  */
-export function stateOf(one, now) {
-  if (one.circuit === 'open')
-    return { level: 'bad', word: 'Circuit open', why: one.outage?.reason ?? 'circuit open' };
-  if (one.circuit === 'half-open')
-    return { level: 'warn', word: 'Circuit half-open', why: one.outage?.reason };
-  if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
-  if (isWaiting(one)) {
-    const why = one.outage?.reason ?? one.directory?.reason;
-    return { level: 'bad', word: `Waits for ${one.directory?.name}`, why };
+export function describeState(authenticator, now) {
+  if (authenticator.circuit === 'open')
+    return {
+      level: 'bad',
+      word: 'Circuit open',
+      why: authenticator.outage?.reason ?? 'circuit open',
+    };
+  if (authenticator.circuit === 'half-open')
+    return { level: 'warn', word: 'Circuit half-open', why: authenticator.outage?.reason };
+  if (!authenticator.healthy)
+    return { level: 'bad', word: 'Check fails', why: authenticator.reason };
+  if (isWaiting(authenticator)) {
+    const reason = authenticator.outage?.reason ?? authenticator.directory?.reason;
+    return { level: 'bad', word: `Waits for ${authenticator.directory?.name}`, why: reason };
   }
-  const hasFailed = one.outage !== undefined && now - one.outage.seenAt < checkedWithin;
-  if (hasFailed) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
-  return { level: 'good', word: 'Healthy', why: one.reason };
+  const hasFailed =
+    authenticator.outage !== undefined && now - authenticator.outage.seenAt < checkedWithin;
+  if (hasFailed) return { level: 'bad', word: 'Reviews fail', why: authenticator.outage?.reason };
+  return { level: 'good', word: 'Healthy', why: authenticator.reason };
 }
 
 /** Whether its users can't be looked up, since their directory is down. @param {AuthenticatorStatus} one */
@@ -70,11 +76,11 @@ function isWaiting({ directory }) {
   return directory !== undefined && !directory.healthy;
 }
 
-/** @param {AuthenticatorStatus} one */
-function problemOf(one) {
-  const { circuit, healthy, directory } = one;
+/** @param {AuthenticatorStatus} authenticator */
+function describeProblem(authenticator) {
+  const { circuit, healthy, directory } = authenticator;
   if (circuit !== 'closed') return `circuit ${circuit}`;
-  if (healthy && isWaiting(one)) return `it waits for ${directory?.name}`;
+  if (healthy && isWaiting(authenticator)) return `it waits for ${directory?.name}`;
   return healthy ? 'its last reviews failed' : 'its check fails';
 }
 
@@ -92,22 +98,25 @@ function fromCache({ circuit, cached, outage }) {
  * @param {StatusDocument} status
  * @returns {{ level: Level, title: string, text: string, spoken: string }}
  */
-export function overviewOf({ at, gateway, authenticators }) {
-  const down = authenticators.filter((one) => stateOf(one, at).level !== 'good');
+export function describeOverview({ at, gateway, authenticators }) {
+  const down = authenticators.filter(
+    (authenticator) => describeState(authenticator, at).level !== 'good',
+  );
   const level = down.length === authenticators.length ? 'bad' : 'warn';
-  const [first, second] = down;
+  const [firstDown, second] = down;
   if (gateway.state === 'stopping') {
     const text = 'Requests that still arrive are answered. New ones go to the other replicas.';
     return titled('warn', 'This replica is shutting down', text);
   }
-  if (first === undefined) return titled('good', allHealthy(authenticators), 'Users can log in.');
+  if (firstDown === undefined)
+    return titled('good', allHealthy(authenticators), 'Users can log in.');
   const text = consequence(down, authenticators);
   if (second === undefined) {
     return titled(
       level,
-      `${first.name} is unavailable: ${problemOf(first)}`,
+      `${firstDown.name} is unavailable: ${describeProblem(firstDown)}`,
       text,
-      fromCache(first),
+      fromCache(firstDown),
     );
   }
   const names = down.map(({ name }) => name).join(', ');
@@ -117,31 +126,33 @@ export function overviewOf({ at, gateway, authenticators }) {
   return titled(level, `${down.length} of ${total} authenticators are unavailable: ${names}`, text);
 }
 
-/** @param {Level} level @param {string} spoken @param {string} text @param {string} more */
-function titled(level, spoken, text, more = '') {
-  return { level, title: `${spoken}${more}`, text, spoken };
+/** @param {Level} level @param {string} spoken @param {string} text @param {string} details */
+function titled(level, spoken, text, details = '') {
+  return { level, title: `${spoken}${details}`, text, spoken };
 }
 
 /** @param {readonly AuthenticatorStatus[]} authenticators */
-function allHealthy({ 0: first, length }) {
-  if (length === 1) return `${first?.name} is healthy`;
+function allHealthy({ 0: authenticator, length }) {
+  if (length === 1) return `${authenticator?.name} is healthy`;
   return length === 2
     ? 'Both authenticators are healthy'
     : `All ${length} authenticators are healthy`;
 }
 
-/** @param {readonly AuthenticatorStatus[]} down @param {readonly AuthenticatorStatus[]} all */
-function consequence(down, all) {
+/** @param {readonly AuthenticatorStatus[]} down @param {readonly AuthenticatorStatus[]} authenticators */
+function consequence(down, authenticators) {
   // Answers of a directory are cached even if the authenticator's own are not.
-  const users = down.some((one) => one.cached || isWaiting(one))
+  const users = down.some((authenticator) => authenticator.cached || isWaiting(authenticator))
     ? 'Users who logged in recently may still get in with a cached answer. The tokens of all others can’t be checked.'
     : 'The tokens of its users can’t be checked.';
-  const stop = down.find((one) => one.onError === 'stop' && one !== all.at(-1));
+  const stop = down.find(
+    (authenticator) => authenticator.onError === 'stop' && authenticator !== authenticators.at(-1),
+  );
   if (stop !== undefined)
     return `${users} No authenticator after ${stop.name} is asked (onError: stop).`;
-  const others = all.length - down.length;
-  if (others === 0) return users;
-  return `${users} ${others === 1 ? 'The other one is healthy.' : `The other ${others} are healthy.`}`;
+  const healthyCount = authenticators.length - down.length;
+  if (healthyCount === 0) return users;
+  return `${users} ${healthyCount === 1 ? 'The other one is healthy.' : `The other ${healthyCount} are healthy.`}`;
 }
 
 /** @type {Readonly<Record<string, string>>} */
@@ -156,19 +167,19 @@ const reloadNames = { config: 'The config', certificates: 'The certificate' };
 const expiresSoon = 14 * 24 * 60 * 60 * 1000;
 
 /** Lists the problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
-export function noticesOf({ at, config, blocking, cache, certificates, recent, gateway }) {
+export function listNotices({ at, config, blocking, cache, certificates, recent, gateway }) {
   /** @type {Notice[]} */
-  const notices = config.refused.map(({ what, at: when, problems }) => ({
+  const notices = config.refused.map(({ what: file, at: when, problems }) => ({
     level: 'bad',
-    title: `${reloadNames[what] ?? what} on disk was refused at ${clock(when)}: the one before is still in use`,
+    title: `${reloadNames[file] ?? file} on disk was refused at ${clock(when)}: the one before is still in use`,
     lines: problems,
   }));
   if (blocking.cutOff || blocking.listAge === null) {
-    const known =
+    const cutOffText =
       'New blocks and revocations are not known here. Cached answers are used for 10s at most.';
-    const unknown =
+    const neverReadText =
       'No revocation list was read since the start, so it is not known who is blocked. No one is let in, unless cache.redis.startWithoutBlocks is true.';
-    const lines = [blocking.listAge === null ? unknown : known];
+    const lines = [blocking.listAge === null ? neverReadText : cutOffText];
     notices.push({ level: 'bad', title: 'Cut off from the revocation list', lines });
   } else if (cache.redis?.circuitOpen) {
     const lines = [
@@ -192,15 +203,13 @@ function certificateNotices(certificates, now) {
   // If there are several client CAs, the last to expire counts: during a change of CA the file has the old and the new
   // one.
   const last = certificates.filter(({ certificate, endsAt }) => {
-    return !certificates.some(
-      (other) => other.certificate === certificate && other.endsAt > endsAt,
-    );
+    return !certificates.some((twin) => twin.certificate === certificate && twin.endsAt > endsAt);
   });
   const soon = last.filter(({ endsAt }) => endsAt - now <= expiresSoon);
   return soon.map(({ certificate, subject, endsAt }) => {
-    const left = endsAt - now;
-    const end = left < 0 ? 'has expired' : `expires in ${span(left)}`;
-    const level = left < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn';
+    const remaining = endsAt - now;
+    const end = remaining < 0 ? 'has expired' : `expires in ${span(remaining)}`;
+    const level = remaining < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn';
     return {
       level,
       title: `The ${certificateNames[certificate]} certificate ${end}`,

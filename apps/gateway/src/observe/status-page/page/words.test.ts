@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AuthenticatorStatus, StatusDocument } from '../collector.ts';
-import { noticesOf, overviewOf, span, stateOf, took } from './words.js';
+import { describeOverview, describeState, listNotices, span, took } from './words.js';
 
 const now = 100_000;
 const outage = { since: 0, seenAt: 0, reason: 'connect ECONNREFUSED', stale: 12, failed: 3 };
@@ -19,7 +19,7 @@ function said(
   all: Record<string, Partial<AuthenticatorStatus>>,
 ) {
   const authenticators = Object.entries(all).map(([name, one]) => ({ name, ...one }));
-  return overviewOf({ at: now, gateway, authenticators } as unknown as StatusDocument);
+  return describeOverview({ at: now, gateway, authenticators } as unknown as StatusDocument);
 }
 
 test.each<{ all: Record<string, Partial<AuthenticatorStatus>>; level: string; title: string }>([
@@ -150,7 +150,7 @@ test.each<{ one: Partial<AuthenticatorStatus>; word: string; why: string | undef
   },
   { one: { ...open, directory: isDown }, word: 'Circuit open', why: 'connect ECONNREFUSED' },
 ])('an authenticator in a word is: $word (case %#)', ({ one, word, why }) => {
-  expect(stateOf(one as AuthenticatorStatus, now)).toMatchObject({ word, why });
+  expect(describeState(one as AuthenticatorStatus, now)).toMatchObject({ word, why });
 });
 
 test.each([
@@ -190,7 +190,7 @@ function noticed(changes: object) {
     recent: [],
     ...changes,
   } as unknown as StatusDocument;
-  return noticesOf(status).map(({ level, title, lines }) => [level, title, ...lines]);
+  return listNotices(status).map(({ level, title, lines }) => [level, title, ...lines]);
 }
 
 test('has no notice without a problem', () => {
