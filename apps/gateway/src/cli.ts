@@ -18,10 +18,7 @@ const context: CommandContext = {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
-  // It throws in a folder that was removed, which few commands need.
-  get folder() {
-    return process.cwd();
-  },
+  readFolder: process.cwd,
   now: Date.now,
   // It is loaded for the commands that log, since that takes a while.
   createLogger: async (level) => (await import('./base/logging/logger.ts')).createLogger(level),

@@ -80,7 +80,8 @@ const lastGood =
  * Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the
  * user's.
  */
-export function userPath({ folder, environment }: CommandContext, path: string): string {
+export function userPath({ readFolder, environment }: CommandContext, path: string): string {
+  const folder = readFolder();
   return resolve(
     resolve(folder) === resolve(packagePath('.')) ? (environment.INIT_CWD ?? folder) : folder,
     path,

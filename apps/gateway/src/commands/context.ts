@@ -14,6 +14,8 @@ export interface Invocation {
   /** The path of the script that Node runs. */
   readonly script?: string | undefined;
   readonly isCheckout: boolean;
+  /** `--config` as it was given, which the commands that this one prints repeat. */
+  readonly config?: string | undefined;
 }
 
 /**
@@ -26,8 +28,8 @@ export interface CommandContext extends Invocation {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
-  /** The working directory. */
-  readonly folder: string;
+  /** Returns the working directory. @throws Error in a folder that was removed, which few commands need */
+  readonly readFolder: () => string;
   /** Returns milliseconds since 1970. */
   readonly now: () => number;
   /** Makes a log on standard error, for parts that a gateway has too. */

@@ -22,17 +22,16 @@ export async function loadIssuer(
   options: ReadOptions & { readonly authenticator?: string },
 ): Promise<IssuerSetup> {
   const config = await loadNamedConfig(context, options);
-  return setUpIssuer(context, config, chooseIssuer(config, options.authenticator), options.config);
+  return setUpIssuer(context, config, chooseIssuer(config, options.authenticator));
 }
 
 export type IssuerSetup = ReturnType<typeof setUpIssuer>;
 
-/** Puts together what commands need of an authenticator that issues tokens. @param configOption `--config` as it was given */
+/** Puts together what commands need of an authenticator that issues tokens. */
 export function setUpIssuer(
   context: CommandContext,
   config: GatewayConfig,
   authenticator: IssuingAuthenticator,
-  configOption?: string,
 ) {
   const nameUser: NameTokenUser =
     authenticator.name === config.login?.sessions
@@ -44,7 +43,7 @@ export function setUpIssuer(
       : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
   const toPaste = (...args: readonly string[]) =>
-    commandLine(context, [...args, ...authenticatorArgs], configOption);
+    commandLine(context, [...args, ...authenticatorArgs]);
   return { config, authenticator, nameUser, toPaste };
 }
 

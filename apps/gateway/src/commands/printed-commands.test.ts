@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Invocation } from './context.ts';
-import { commandLine, commandLineForAccount, exampleText } from './printed-commands.ts';
+import { commandLine, commandLineForAccount, exampleText, userWords } from './printed-commands.ts';
 
 const installed: Invocation = {
   environment: {},
@@ -16,6 +16,7 @@ const named = (start: Invocation, program: string): Invocation => ({
   ...start,
   environment: { SALLYPORT_COMMAND: program },
 });
+const withConfig = (start: Invocation, config: string): Invocation => ({ ...start, config });
 
 test.each([
   { name: 'installed', start: installed, program: 'sallyport' },
@@ -39,26 +40,35 @@ test.each([
 
 test('another account runs a checkout without pnpm, unless SALLYPORT_COMMAND says how', () => {
   const direct = `${process.execPath} ${checkout.script} check --config a.yaml`;
-  expect(commandLineForAccount(checkout, ['check'], 'a.yaml')).toBe(direct);
-  expect(commandLineForAccount(installed, ['check'], 'a.yaml')).toBe(
+  expect(commandLineForAccount(withConfig(checkout, 'a.yaml'), ['check'])).toBe(direct);
+  expect(commandLineForAccount(withConfig(installed, 'a.yaml'), ['check'])).toBe(
     'sallyport check --config a.yaml',
   );
-  expect(commandLineForAccount(named(checkout, 'gw'), ['check'], 'a.yaml')).toBe(
+  expect(commandLineForAccount(withConfig(named(checkout, 'gw'), 'a.yaml'), ['check'])).toBe(
     'gw check --config a.yaml',
   );
 });
 
+test('a user is named as they were given', () => {
+  expect(userWords('corp:jane')).toEqual(['--user', 'corp:jane']);
+  expect(userWords('corp:jane', true)).toEqual(['--user', 'corp:jane', '--exact']);
+});
+
 test('words are quoted for a shell, and --config is repeated as it was given', () => {
-  expect(commandLine(installed, ['unblock', '--user', "corp:o'neil $x"], '../my config.yaml')).toBe(
-    String.raw`sallyport unblock --user 'corp:o'\''neil $x' --config '../my config.yaml'`,
-  );
+  expect(
+    commandLine(withConfig(installed, '../my config.yaml'), [
+      'unblock',
+      '--user',
+      "corp:o'neil $x",
+    ]),
+  ).toBe(String.raw`sallyport unblock --user 'corp:o'\''neil $x' --config '../my config.yaml'`);
 });
 
 test('the config that is used anyway is not named', () => {
   const file = '/etc/sallyport/gateway.yaml';
-  expect(commandLine(installed, ['check'], file)).toBe('sallyport check');
+  expect(commandLine(withConfig(installed, file), ['check'])).toBe('sallyport check');
   const other = { ...installed, environment: { SALLYPORT_CONFIG: '/srv/gateway.yaml' } };
-  expect(commandLine(other, ['check'], file)).toBe(`sallyport check --config ${file}`);
+  expect(commandLine(withConfig(other, file), ['check'])).toBe(`sallyport check --config ${file}`);
 });
 
 const helpdesk: Invocation = {
@@ -88,14 +98,14 @@ test.each([
   { words: ['lockouts'], command: 'lockouts' },
   { words: ['blocks'], command: 'blocks' },
 ])('for the helpdesk, $words is a command of its script', ({ words, command }) => {
-  expect(commandLine(helpdesk, words, '/etc/gw.yaml')).toBe(
+  expect(commandLine(withConfig(helpdesk, '/etc/gw.yaml'), words)).toBe(
     `sudo -u sallyport sallyport-helpdesk ${command}`,
   );
 });
 
 test('for the helpdesk, an administrator is told which config it is', () => {
   const file = '/etc/sallyport/gateway.yaml';
-  expect(commandLine(helpdesk, ['check'], file)).toBe(
+  expect(commandLine(withConfig(helpdesk, file), ['check'])).toBe(
     `ask an administrator to run: sallyport check --config ${file}`,
   );
 });
@@ -109,5 +119,7 @@ test.each([
   { words: ['constructor'] },
 ])('for the helpdesk, $words is a matter of an administrator', ({ words }) => {
   const line = `sallyport ${words.join(' ')} --config /etc/gw.yaml`;
-  expect(commandLine(helpdesk, words, '/etc/gw.yaml')).toBe(`ask an administrator to run: ${line}`);
+  expect(commandLine(withConfig(helpdesk, '/etc/gw.yaml'), words)).toBe(
+    `ask an administrator to run: ${line}`,
+  );
 });

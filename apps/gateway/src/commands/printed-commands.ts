@@ -61,13 +61,13 @@ function helpdeskLine(script: string, words: readonly string[]): string | undefi
   return helpdeskCommand && `${script} ${helpdeskCommand.map(shellQuoted).join(' ')}`;
 }
 
-/** Returns a command to paste into a shell, after a colon. @param config `--config` as it was given to this process */
+/** Returns a command to paste into a shell, after a colon. */
 export function commandLine(
   start: Invocation,
   words: readonly string[],
-  config?: string,
   program = readProgram(start),
 ): string {
+  const { config } = start;
   // The administrator who runs the command for the helpdesk might use another config.
   const isDefault =
     config === defaultConfigFile &&
@@ -84,17 +84,18 @@ export function commandLine(
  * Returns a command line for another account. In a checkout it has no pnpm, which needs a home that it can write to: the account of a
  * service has none.
  */
-export function commandLineForAccount(
-  start: Invocation,
-  words: readonly string[],
-  config?: string,
-): string {
+export function commandLineForAccount(start: Invocation, words: readonly string[]): string {
   const { environment, isCheckout, script = '' } = start;
   const program =
     isCheckout && !environment.SALLYPORT_COMMAND
       ? `${shellQuoted(process.execPath)} ${shellQuoted(script)}`
       : undefined;
-  return commandLine(start, words, config, program);
+  return commandLine(start, words, program);
+}
+
+/** Makes the words that name a user. @param isExact whether `--exact` was given with the name */
+export function userWords(name: string, isExact = false): readonly string[] {
+  return ['--user', name, ...(isExact ? ['--exact'] : [])];
 }
 
 /** Makes the part of the help that has examples: each a comment and a command. */

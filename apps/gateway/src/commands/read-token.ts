@@ -15,7 +15,7 @@ export async function readToken(context: CommandContext): Promise<string> {
   if (token === '') {
     throw new UsageError(
       'no token on standard input',
-      `type it at a terminal, or pipe it from a file: ${commandLine(context, words)} < FILE`,
+      `type it at a terminal, or pipe it from a file: ${commandLine({ ...context, config: undefined }, words)} < FILE`,
     );
   }
   return token;

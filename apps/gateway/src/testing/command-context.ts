@@ -25,7 +25,7 @@ export function createTestContext(changes: Partial<CommandContext> = {}): TestCo
     stdin: Readable.from([]),
     stdout: writer('stdout'),
     stderr,
-    folder: '/',
+    readFolder: () => '/',
     now: Date.now,
     createLogger: (level) => createLogger(level, stderr),
     ...changes,

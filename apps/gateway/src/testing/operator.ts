@@ -34,7 +34,13 @@ export function operatorIn(folder: string, changes: Partial<CommandContext> = {}
   const environment = { SALLYPORT_CONFIG: config, ...changes.environment };
   const run: Operator['run'] = async (words, input = '') => {
     const stdin = Readable.from(input === '' ? [] : [Buffer.from(input)]);
-    const context = createTestContext({ folder, stdin, ...changes, environment, words });
+    const context = createTestContext({
+      readFolder: () => folder,
+      stdin,
+      ...changes,
+      environment,
+      words,
+    });
     const code = await runCommandLine(context);
     const { stdout, stderr } = context.printed;
     const leaks = findLeaks(stdout + stderr, secretsInUse());

@@ -59,8 +59,7 @@ export async function block(
     ...(reason === undefined ? [] : ['--reason', reason]),
   ];
   const wordsFor = (name: string) => ['block', '--user', name, ...otherArgs];
-  if (checked && options.exact !== true)
-    refuseOtherName(context, checked, wordsFor, options.config);
+  if (checked && options.exact !== true) refuseOtherName(context, checked, wordsFor);
   let replaced: Entry | undefined;
   const publication = await publishWithInterrupt(context, config, options, (listing) => {
     replaced = findBlock(selectBlocks(listing), draft);
@@ -71,7 +70,7 @@ export async function block(
     ...json,
     ...(replaced && { before: entryJson(replaced) }),
   }));
-  if (checked) remarkDoubts(context, checked, wordsFor, options.config);
+  if (checked) remarkDoubts(context, checked, wordsFor);
   return code;
 }
 
@@ -97,7 +96,7 @@ function blockText(
       (replaced
         ? `It takes the place of the block until ${momentText(replaced.until)} by ${printable(replaced.by)}.\n`
         : ''),
-    `${gap}${mayStillPass}To remove it early: ${commandLine(context, words, options.config)}\n`,
+    `${gap}${mayStillPass}To remove it early: ${commandLine(context, words)}\n`,
   ];
 }
 
@@ -105,7 +104,7 @@ export async function unblock(context: CommandContext, options: EntryOptions): P
   const { config, draft } = await planEntry(context, options, 'unblock', [...blockable, 'digest']);
   try {
     const publication = await publishWithInterrupt(context, config, options, (listing) => {
-      const { name, until } = findEndable(context, listing, draft, options.config);
+      const { name, until } = findEndable(context, listing, draft);
       return { ...draft, name, until };
     });
     const text = `unblocked ${nameSubject(publication.entry)}: the backend decides again.\n`;
@@ -117,7 +116,6 @@ export async function unblock(context: CommandContext, options: EntryOptions): P
         context,
         await checkName(context, config, draft.name, options.wait),
         wordsFor,
-        options.config,
       );
     }
     throw error;
@@ -132,12 +130,9 @@ export function findEndable(
   context: CommandContext,
   listing: Listing,
   { kind, name: typedName }: BlockSubject,
-  config?: string,
 ): Entry {
   const name = kind === 'token' ? findBlockedDigest(listing, typedName) : typedName;
-  return (
-    findUnblock(listing, { kind, name }) ?? requireBlock(context, listing, { kind, name }, config)
-  );
+  return findUnblock(listing, { kind, name }) ?? requireBlock(context, listing, { kind, name });
 }
 
 /** Completes the first digits of a digest that is blocked, or was until a block was ended. @throws UsageError when several are */
@@ -173,7 +168,6 @@ export function requireBlock(
   context: CommandContext,
   listing: Listing,
   subject: BlockSubject,
-  config?: string,
 ): Entry {
   const blocks = selectBlocks(listing);
   const block = findBlock(blocks, subject);
@@ -191,7 +185,7 @@ export function requireBlock(
     ),
     [
       ...unreadable.map(({ fix }) => fix),
-      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(context, ['blocks'], config)}`,
+      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(context, ['blocks'])}`,
     ].join('; or '),
   );
 }

@@ -8,7 +8,7 @@ import { needCacheRedis, withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from '../output.ts';
-import { commandLine } from '../printed-commands.ts';
+import { commandLine, userWords } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
@@ -43,23 +43,17 @@ function placeText({ subject, authenticator }: NamedLockout): string {
   return isCodeSubject(subject) ? `${authenticator} (second factor)` : authenticator;
 }
 
-type LineOptions = ReadOptions & { readonly exact?: boolean };
-
 /** Describes lockouts, each with the command that ends it. */
 export function lockoutLines(
   context: CommandContext,
   locks: readonly NamedLockout[],
-  { config, exact = false }: LineOptions,
+  isExact?: boolean,
 ): string[] {
   return locks.map((lock) => {
     const { user, isLockedOut, until } = lock;
     const state = isLockedOut ? 'locked out' : 'not locked out';
     const attempts = `${attemptsText(lock)} with ${placeText(lock)}`;
-    const unlock = commandLine(
-      context,
-      ['unlock', '--user', user, ...(exact ? ['--exact'] : [])],
-      config,
-    );
+    const unlock = commandLine(context, ['unlock', ...userWords(user, isExact)]);
     return `${state}: ${attempts}, until ${momentText(until)}. To forget them now: ${unlock}`;
   });
 }
@@ -96,19 +90,18 @@ export async function unlock(context: CommandContext, options: EntryOptions): Pr
     ...draft,
     until: now + unlockLifetime,
   }));
-  const text = unlockText(context, draft.name, cleared, config.lockout.maxFailures, options.config);
+  const text = unlockText(context, draft.name, cleared, config.lockout.maxFailures);
   const refusals = cleared.length > 0 ? mayStillBeRefused : '';
   const code = report(context, publication, options.output, [text, refusals], (json) => ({
     ...json,
     cleared: cleared.map(lockoutJson),
   }));
   if (cleared.length > 0) return code;
-  remarkDoubts(
-    context,
-    await checkName(context, config, draft.name, options.wait),
-    (name) => ['unlock', '--user', name],
-    options.config,
-  );
+  remarkDoubts(context, await checkName(context, config, draft.name, options.wait), (name) => [
+    'unlock',
+    '--user',
+    name,
+  ]);
   return code === exitCodes.success ? exitCodes.negative : code;
 }
 
@@ -117,13 +110,12 @@ function unlockText(
   name: string,
   cleared: readonly NamedLockout[],
   maxFailures: number,
-  config?: string,
 ): string {
   if (cleared.length === 0) {
     return (
       `no refused attempts of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
       'Each replica also forgets what it counted in its own memory. ' +
-      `To list all lockouts: ${commandLine(context, ['lockouts'], config)}\n`
+      `To list all lockouts: ${commandLine(context, ['lockouts'])}\n`
     );
   }
   const lines = cleared.map((lock) => forgotLine(name, lock));

@@ -10,13 +10,10 @@ import { commandLineForAccount } from '../printed-commands.ts';
 /**
  * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing
  * about what that account may. In a pod, the gateway has the user of this process.
- *
- * @param config `--config` as it was given
  */
 export async function remarkOtherAccount(
   context: CommandContext,
   files: readonly TrustedFile[],
-  config: string | undefined,
 ): Promise<void> {
   if (process.getuid?.() !== 0 || context.environment.KUBERNETES_SERVICE_HOST) return;
   for (const { file, secret = false } of files) {
@@ -29,7 +26,7 @@ export async function remarkOtherAccount(
     printRemark(
       context,
       `this check ran as root, who can read and write everything, and files of this config are for ${description}`,
-      `to check what the gateway can read and write, run ${prefix} ${commandLineForAccount(context, ['check'], config)}`,
+      `to check what the gateway can read and write, run ${prefix} ${commandLineForAccount(context, ['check'])}`,
     );
     return;
   }

@@ -61,7 +61,7 @@ async function inspect(
     const findings = await Promise.all(
       checks.map(({ name, run }) => runCheck(name, () => run(context))),
     );
-    await remarkOtherAccount(command, await listAllFiles(context), options.config);
+    await remarkOtherAccount(command, await listAllFiles(context));
     return findings.flat();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -23,7 +23,9 @@ test('init issues what it has issued', async () => {
     keyFile: join(folder, 'tls/server.key'),
   };
   const place = { folder, certificate: 'tls/server.crt', option: '--host' };
-  const issue = () => reissue(createTestContext(), pair, ['gw.example.com', '192.0.2.1'], place);
+  // `init` has no --config.
+  const context = createTestContext({ config: join(folder, 'gateway.yaml') });
+  const issue = () => reissue(context, pair, ['gw.example.com', '192.0.2.1'], place);
   const ofInit = `sallyport init ${folder} --renew --host gw.example.com 192.0.2.1`;
   expect(await issue()).toMatch(new RegExp(`^for a new certificate, run: .*${ofInit}$`));
   expect(

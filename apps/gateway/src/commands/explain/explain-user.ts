@@ -87,14 +87,14 @@ export async function explainUser(
     const lines = [
       ...accountLines(orderedRows),
       ...loginLines(orderedRows),
-      ...factorLines(context, name, factors, { ...options, exact: isExact }),
+      ...factorLines(context, name, factors, isExact),
       ...cachedLines(name, cachedAnswers, lookUps),
-      ...userFactLines(context, config, name, facts, { ...options, exact: isExact }),
+      ...userFactLines(context, config, name, facts, isExact),
       ...('value' in facts.sessions ? lackingLines(factors, facts.sessions.value ?? []) : []),
-      ...sealedLines(context, sealedElsewhere, options),
+      ...sealedLines(context, sealedElsewhere),
     ];
     context.stdout.write(
-      `\n${[...lines, ...tokenLines(context, config, name, orderedRows, options)].map(printable).join('\n')}\n`,
+      `\n${[...lines, ...tokenLines(context, config, name, orderedRows)].map(printable).join('\n')}\n`,
     );
     printTrail(context, facts);
   }
@@ -262,7 +262,7 @@ function userFactLines(
   { login }: GatewayConfig,
   name: string,
   { blocks, blockedTokens, lockouts, sessions }: UserFacts,
-  options: UserOptions,
+  isExact: boolean,
 ): readonly string[] {
   const lines: string[] = [];
   const problemLine = createProblemLines();
@@ -271,20 +271,20 @@ function userFactLines(
     lines.push(
       ...(blocks.value.length === 0
         ? ['not blocked']
-        : blocks.value.map((block) => blockLine(context, block, options))),
+        : blocks.value.map((block) => blockLine(context, block, isExact))),
     );
   if ('value' in blockedTokens)
-    lines.push(...blockedTokens.value.map((block) => blockLine(context, block, options)));
+    lines.push(...blockedTokens.value.map((block) => blockLine(context, block, isExact)));
   if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
   else
     lines.push(
       ...(lockouts.value.length === 0
         ? ['not locked out']
-        : lockoutLines(context, lockouts.value, options)),
+        : lockoutLines(context, lockouts.value, isExact)),
     );
   if ('problem' in sessions) lines.push(problemLine('sessions', sessions.problem));
   else if (login !== undefined)
-    lines.push(sessionLine(context, name, login.sessions, sessions.value ?? [], options));
+    lines.push(sessionLine(context, name, login.sessions, sessions.value ?? [], isExact));
   return lines;
 }
 
@@ -298,20 +298,16 @@ function createProblemLines() {
   };
 }
 
-function blockLine(
-  context: CommandContext,
-  entry: Entry,
-  { config, exact = false }: UserOptions,
-): string {
+function blockLine(context: CommandContext, entry: Entry, isExact: boolean): string {
   const { kind, name, until, by: author, reason } = entry;
   const isToken = kind === 'token';
   const shown = isToken ? shortDigest(name) : name;
-  const command = unblockWords(entry, exact && !isToken);
+  const command = unblockWords(entry, isExact && !isToken);
   const authorAndReason = reason === undefined ? author : `${author}: ${reason}`;
   const subject = isToken
     ? `1 of the user's tokens is blocked: ${shown},`
     : `blocked as ${kind} ${shown}`;
-  return `${subject} until ${momentText(until)}, by ${authorAndReason}. To end that now: ${commandLine(context, command, config)}`;
+  return `${subject} until ${momentText(until)}, by ${authorAndReason}. To end that now: ${commandLine(context, command)}`;
 }
 
 function sessionLine(
@@ -319,7 +315,7 @@ function sessionLine(
   name: string,
   authenticator: string,
   sessions: readonly SeenToken[],
-  { config, exact = false }: UserOptions,
+  isExact: boolean,
 ): string {
   const [newest] = sessions;
   if (newest?.session === undefined) return 'no sessions';
@@ -333,22 +329,19 @@ function sessionLine(
     ...(cluster === undefined ? [] : [`for cluster ${cluster}`]),
     ...(lastUsedAt ? [`last used ${momentText(lastUsedAt.getTime())}`] : []),
   ].join(', ');
-  const revokeOptions = ['--authenticator', authenticator, ...(exact ? ['--exact'] : [])];
-  const revoke = commandLine(context, ['revoke', '--user', name, ...revokeOptions], config);
+  const exactArgs = isExact ? ['--exact'] : [];
+  const revokeOptions = ['--user', name, '--authenticator', authenticator, ...exactArgs];
+  const revoke = commandLine(context, ['revoke', ...revokeOptions]);
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions, the newest`;
   return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
 }
 
 /** Sessions of a gateway with other keys: replicas must share them. */
-function sealedLines(
-  context: CommandContext,
-  count: number,
-  { config }: UserOptions,
-): readonly string[] {
+function sealedLines(context: CommandContext, count: number): readonly string[] {
   if (count === 0) return [];
   const [subject, pronoun] =
     count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
-  const check = commandLine(context, ['check'], config);
+  const check = commandLine(context, ['check']);
   return [
     `${subject} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${pronoun}. ` +
       `To find the gateway with other keys: ${check}`,
@@ -360,7 +353,6 @@ function tokenLines(
   config: GatewayConfig,
   name: string,
   lookUps: readonly LookUpRow[],
-  options: UserOptions,
 ): readonly string[] {
   return lookUps.flatMap(({ authenticator, tokens, issued }) => {
     const issuingAuthenticator = config.authenticators.find((a) => a.name === authenticator);
@@ -375,7 +367,7 @@ function tokenLines(
       issued[state] > 0 ? `${issued[state]} ${state}` : [],
     );
     if (tokens === 0 && ended.length === 0) return [];
-    const list = setUpIssuer(context, config, issuingAuthenticator, options.config).toPaste(
+    const list = setUpIssuer(context, config, issuingAuthenticator).toPaste(
       'token',
       'list',
       '--user',

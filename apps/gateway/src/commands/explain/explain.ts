@@ -309,9 +309,7 @@ function print(
     );
   }
   if (locks.length > 0)
-    context.stdout.write(
-      `\nREFUSED ATTEMPTS\n${lockoutLines(context, locks, options).join('\n')}\n`,
-    );
+    context.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(context, locks).join('\n')}\n`);
   context.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
   if (uses.length > 0)
     context.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);

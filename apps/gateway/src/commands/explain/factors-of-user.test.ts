@@ -34,7 +34,7 @@ function linesOf(one: {
 }) {
   const { isRequired = true, isForeign = false, record: its } = one;
   const value = [{ authenticator: 'corp', isRequired, record: its, isForeign }];
-  return factorLines(context, 'corp:jane', { value }, {}).join('\n');
+  return factorLines(context, 'corp:jane', { value }, false).join('\n');
 }
 
 const begin = 'second factor with corp: ';
@@ -88,11 +88,11 @@ test.each<{ name: string; factors: Parameters<typeof linesOf>[0]; expected: stri
 });
 
 test('what could not be read is not known, and a config without second factors has no line', () => {
-  expect(factorLines(context, 'corp:jane', { problem: 'Redis is down' }, {})).toEqual([
+  expect(factorLines(context, 'corp:jane', { problem: 'Redis is down' }, false)).toEqual([
     'second factor: not known, since Redis is down',
   ]);
   expect([
-    factorLines(context, 'corp:jane', undefined, {}),
+    factorLines(context, 'corp:jane', undefined, false),
     factorsJson(context, undefined),
   ]).toEqual([[], []]);
   expect(factorsJson(context, { problem: 'Redis is down' })).toBeNull();

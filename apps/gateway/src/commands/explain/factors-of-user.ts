@@ -4,7 +4,6 @@ import { type FactorRecord, listedFactors } from '../../login/factors/factor-rec
 import { createFactorPolicy, hadFactor } from '../../login/factors/policy.ts';
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import type { CommandContext } from '../context.ts';
-import { factorCommand } from '../factors/factor-command.ts';
 import { withFactorStore, withSecondFactor } from '../factors/open-factors.ts';
 import type { Person } from '../factors/people.ts';
 import {
@@ -15,6 +14,7 @@ import {
 } from '../factors/record-texts.ts';
 import { findUserRecords, type UserRecords } from '../factors/user-records.ts';
 import type { SeenToken } from '../issuer.ts';
+import { commandLine, userWords } from '../printed-commands.ts';
 import type { Reading } from '../users/user-facts.ts';
 
 /** The second factor of a user at one authenticator. */
@@ -84,32 +84,27 @@ function findFactorsWithoutPerson(
     }));
 }
 
-interface LineOptions {
-  readonly config?: string;
-  readonly exact?: boolean;
-}
-
 /** Describes the second factors of a user, with the commands that change them. */
 export function factorLines(
   context: CommandContext,
   name: string,
   factors: FactorsOfUser,
-  options: LineOptions,
+  isExact: boolean,
 ): readonly string[] {
   if (factors === undefined) return [];
   if ('problem' in factors) return [`second factor: not known, since ${factors.problem}`];
+  const makeCommand = (verb: 'invite' | 'reset') =>
+    commandLine(context, ['factor', verb, ...userWords(name, isExact)]);
   return factors.value.flatMap((factor) => {
     const { authenticator, record, isForeign } = factor;
     const begin = `second factor with ${authenticator}: `;
     if (isForeign)
       return [
-        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${factorCommand(context, 'reset', name, options)}`,
+        `${begin}its record was not written for this user by a gateway with these sealing keys, so the user is refused. To remove it: ${makeCommand('reset')}`,
       ];
     return [
-      begin + stateText(factor, factorCommand(context, 'invite', name, options)),
-      ...(record === undefined
-        ? []
-        : moreLines(context, record, factorCommand(context, 'reset', name, options))),
+      begin + stateText(factor, makeCommand('invite')),
+      ...(record === undefined ? [] : moreLines(context, record, makeCommand('reset'))),
     ];
   });
 }

@@ -10,10 +10,9 @@ import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
-import { commandLine } from '../printed-commands.ts';
+import { commandLine, userWords } from '../printed-commands.ts';
 import { momentText } from '../times.ts';
 import { requirePrefix } from '../users/user-names.ts';
-import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
 import { findPeople, type Person, unaskedText } from './people.ts';
@@ -132,7 +131,7 @@ function moreLines(
     lines.push(`It takes the place of the open invitation ${invitationText(replaced)}.`);
   if (factors.length > 0) {
     lines.push(
-      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If a second factor is lost or stolen, first run: ${factorCommand(context, 'reset', name, options)}`,
+      `The user has ${factorCount(factors)} already, which stay${factors.length === 1 ? 's' : ''} valid. If a second factor is lost or stolen, first run: ${commandLine(context, ['factor', 'reset', ...userWords(name, options.exact)])}`,
     );
   }
   return lines;
@@ -151,7 +150,7 @@ async function readEarlierRecord(
     if (!(error instanceof ForeignRecordError)) throw error;
     throw new FixableError(
       `nothing was done: the record of the second factor of user ${printable(user.name)} ${error.message}`,
-      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${factorCommand(context, 'reset', user.name, options)}`,
+      `if a gateway has other cache.redis.sealingKeys, give both the same keys; otherwise remove the record: ${commandLine(context, ['factor', 'reset', ...userWords(user.name, options.exact)])}`,
     );
   }
 }
@@ -176,7 +175,8 @@ async function findInvitee(
   const [person] = people;
   if (person === undefined) {
     const lines = otherNames.map(
-      (otherName) => `\n  ${factorCommand(context, 'invite', otherName, options)}`,
+      (otherName) =>
+        `\n  ${commandLine(context, ['factor', 'invite', ...userWords(otherName, options.exact)])}`,
     );
     if (lines.length > 0)
       throw new UsageError(
@@ -185,7 +185,7 @@ async function findInvitee(
       );
     throw new UsageError(
       `nothing was done: no user ${shown} is known to ${login.authenticators.join(', ')}`,
-      `check the name, which is as Kubernetes sees it: ${commandLine(context, ['explain', '--user', name, ...(options.exact ? ['--exact'] : [])], options.config)}`,
+      `check the name, which is as Kubernetes sees it: ${commandLine(context, ['explain', ...userWords(name, options.exact)])}`,
     );
   }
   const { user, violation } = person;

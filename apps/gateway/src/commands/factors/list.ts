@@ -5,10 +5,9 @@ import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
-import { commandLine } from '../printed-commands.ts';
+import { commandLine, userWords } from '../printed-commands.ts';
 import { momentText, roundedDuration } from '../times.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
-import { factorCommand } from './factor-command.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
 import { openInvitation, recordJson } from './record-texts.ts';
 
@@ -40,7 +39,7 @@ export async function listFactors(
     printRemark(context, `no second factor and no invitation of user ${name}`);
   remarkLocked(context, listed, options);
   remarkUnreadable(context, unreadable);
-  remarkOlderKeys(context, listed, options);
+  remarkOlderKeys(context, listed);
   // One of them may be of the user who is asked for.
   if (unreadable.length > 0) return exitCodes.failure;
   return name !== undefined && listed.length === 0 ? exitCodes.negative : exitCodes.success;
@@ -104,7 +103,7 @@ function remarkLocked(
     printRemark(
       context,
       `no code of user ${name} is accepted: too many were wrong in the last 30d`,
-      `if it was the user, run: ${factorCommand(context, 'reset', name, options)}`,
+      `if it was the user, run: ${commandLine(context, ['factor', 'reset', ...userWords(name, options.exact)])}`,
     );
   }
 }
@@ -132,16 +131,12 @@ export function unreadableText(count: number, key: string) {
   };
 }
 
-function remarkOlderKeys(
-  context: CommandContext,
-  listed: readonly ReadableRecord[],
-  { config }: ListOptions,
-): void {
+function remarkOlderKeys(context: CommandContext, listed: readonly ReadableRecord[]): void {
   const count = listed.filter(({ hasOlderKey }) => hasOlderKey).length;
   if (count === 0) return;
   printRemark(
     context,
     `${count === 1 ? '1 record is' : `${count} records are`} sealed with an older key of cache.redis.sealingKeys, which must stay there`,
-    `to seal all with the first key, run: ${commandLine(context, ['factor', 'reseal'], config)}`,
+    `to seal all with the first key, run: ${commandLine(context, ['factor', 'reseal'])}`,
   );
 }

@@ -8,13 +8,13 @@ import { publishWithInterrupt } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
+import { commandLine, userWords } from '../printed-commands.ts';
 import { findIssuers } from '../tokens/revoke.ts';
 import { isComplete } from '../tokens/revoke-outcome.ts';
 import { revokeTokens } from '../tokens/revoke-tokens.ts';
 import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
 import type { EntryOptions, EntryPlan } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
-import { factorCommand } from './factor-command.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
 import { unaskedText } from './people.ts';
@@ -58,7 +58,7 @@ export async function resetFactors(
   const isUnsure = remarkDoubts(context, config, name, records);
   if (isText && records.records.length > 0) {
     context.stdout.write(
-      `To let the user add a second factor again: ${factorCommand(context, 'invite', name, options)}\n`,
+      `To let the user add a second factor again: ${commandLine(context, ['factor', 'invite', ...userWords(name, options.exact)])}\n`,
     );
   }
   if (!unlocked || isUnsure || !isComplete(outcome) || forgotten !== exitCodes.success)

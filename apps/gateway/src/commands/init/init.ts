@@ -146,11 +146,11 @@ async function refuseExisting(
 
 function nextSteps(context: CommandContext, folder: string, host: string, token: string): string {
   const path = (name: string) => printable(join(folder, name));
-  const config = join(folder, names.config);
+  const start = { ...context, config: join(folder, names.config) };
   return `Next, run:
 
-  ${commandLine(context, ['check'], config)}
-  ${commandLine(context, ['serve'], config)}
+  ${commandLine(start, ['check'])}
+  ${commandLine(start, ['serve'])}
 
 Then, in another terminal on this machine, send a first review. The response contains "authenticated":true. The token is shown
 only once. The token expires after a day, and its user "first-try" is in no group:

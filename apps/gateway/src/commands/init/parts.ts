@@ -66,7 +66,7 @@ export function describeParts(
 ): string {
   const { redis, login } = chosenParts;
   const path = (name: string) => shellQuoted(join(folder, name));
-  const config = printable(join(folder, names.config));
+  const config = join(folder, names.config);
   // With -C, the shell overwrites no file.
   const create = (command: string, name: string) =>
     `(umask 077; set -C; ${command} > ${path(name)})`;
@@ -84,12 +84,12 @@ export function describeParts(
           commandLine(context, ['init', folder, '--renew', '--login', login]),
         ]),
   ];
-  return `Nothing was written: ${config} exists. This is what to add to it, except for what it already has.
+  return `Nothing was written: ${printable(config)} exists. This is what to add to it, except for what it already has.
 
-Add to the end of authenticators in ${config}:
+Add to the end of authenticators in ${printable(config)}:
 
 ${authenticatorSections(chosenParts)}
-Add to the end of ${config}:
+Add to the end of ${printable(config)}:
 
 ${fileSections(chosenParts, hosts)}
 Then run these commands, which make the files that the sections name:
@@ -100,12 +100,13 @@ Add the line that this command prints to the ACL file of Redis, and run ACL LOAD
 
   ${printable(aclLineCommand(path(redisNames.password)))}${describeSteps(context, folder, login)}Then run:
 
-  ${commandLine(context, ['check'], join(folder, names.config))}
+  ${commandLine({ ...context, config }, ['check'])}
 `;
 }
 
 /** Describes what is left to do once Redis knows its user. */
 function describeSteps(context: CommandContext, folder: string, login: string | undefined): string {
+  const config = join(folder, names.config);
   const path = (name: string) => printable(join(folder, name));
   const contents = login === undefined ? 'tokens' : 'tokens and sessions';
   const redisStep = `
@@ -115,11 +116,11 @@ This Redis holds ${contents}: it must keep its data over a restart (appendonly y
 
 If this Redis is new, gateways are not ready until you run this once, when they have started:
 
-  ${commandLine(context, ['revoke', '--all'], join(folder, names.config))}
+  ${commandLine({ ...context, config }, ['revoke', '--all'])}
 
 `;
   if (login === undefined) return redisStep;
-  return `${redisStep}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, with your directory's and
+  return `${redisStep}In ${printable(config)}, replace each example.com, and dc=example,dc=com, with your directory's and
 your clusters' own. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
 Then people run: kubectl sallyport init ${loginUrl(login)} prod --ca-file ${names.authority.replace('tls/', '')}
 

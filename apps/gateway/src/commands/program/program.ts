@@ -49,13 +49,10 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
       .addHelpText('after', `${exitStatus ? exitText(exitStatus) : ''}${help}`.trimEnd())
       .action(async () => {
         const run = await load();
-        end(
-          await run(context, {
-            ...command.opts(),
-            configSource: command.getOptionValueSource('config'),
-            dir: command.args[0],
-          } as Options),
-        );
+        const values = command.opts();
+        const configSource = command.getOptionValueSource('config');
+        const verbOptions = { ...values, configSource, dir: command.args[0] };
+        end(await run({ ...context, config: values.config }, verbOptions as Options));
       });
   }
 

@@ -194,7 +194,7 @@ export async function listTokens(context: CommandContext, options: ListOptions):
   if (tokens.length + length === 0) {
     const { message, fix } = emptyRemark(context, setup, filter, options);
     printRemark(context, message, fix);
-    if (username !== undefined) await remarkOtherSessions(context, setup, username, options);
+    if (username !== undefined) await remarkOtherSessions(context, setup, username);
   }
   const subject =
     length === 1
@@ -222,7 +222,6 @@ async function remarkOtherSessions(
   context: CommandContext,
   { authenticator: { name }, config }: IssuerSetup,
   user: string,
-  options: ListOptions,
 ) {
   if (name !== config.login?.sessions) return;
   const wordsFor = (username: string) => [
@@ -233,7 +232,7 @@ async function remarkOtherSessions(
     '--user',
     username,
   ];
-  remarkOtherName(context, await checkName(context, config, user), wordsFor, options.config);
+  remarkOtherName(context, await checkName(context, config, user), wordsFor);
 }
 
 function emptyRemark(
@@ -252,7 +251,7 @@ function emptyRemark(
   const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
   return {
     message,
-    fix: `to list their sessions, run: ${commandLine(context, words, options.config)}`,
+    fix: `to list their sessions, run: ${commandLine(context, words)}`,
   };
 }
 

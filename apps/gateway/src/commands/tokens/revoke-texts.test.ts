@@ -66,9 +66,8 @@ test('a revocation of a user does not reach what replicas keep of the directory,
   const context = createTestContext();
   const command = commandLine(context, ['revoke', '--user', 'corp:NAME']);
   const ofDirectory = `They keep what corp said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
-  const toPaste = (...args: readonly string[]) => commandLine(context, args);
   const text = (draft: ReturnType<typeof revoked>) =>
-    effectText(toPaste, configOf(minute), draft, []);
+    effectText(context, configOf(minute), draft, []);
   expect(text(revoked('user', 'oidc:jane'))).toBe(
     `Replicas forget what they have cached of user oidc:jane, and ask the backend at the next review.\n${ofDirectory}`,
   );

@@ -4,16 +4,15 @@ import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
+import type { CommandContext } from '../context.ts';
 import type { IssuerSetup, SeenToken } from '../issuer.ts';
+import { commandLine, userWords } from '../printed-commands.ts';
 import { roundedDuration, timeText } from '../times.ts';
 import { type EntryPlan, nameSubject } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 import type { Outcome } from './revoke-outcome.ts';
 
 type Draft = EntryPlan['draft'];
-
-/** Makes a command to paste, for this config. */
-type ToPaste = (...args: readonly string[]) => string;
 
 export function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, now: Date) {
   const { digest, issuedAt, issuedBy, revoked } = token;
@@ -81,7 +80,7 @@ export function unknownText(prepared: EntryPlan, issuers: readonly IssuerSetup[]
 
 /** Says what the replicas that confirm do from then on. @param tokens those that are revoked */
 export function effectText(
-  toPaste: ToPaste,
+  context: CommandContext,
   { authenticators }: Pick<GatewayConfig, 'authenticators'>,
   draft: Draft,
   [token]: readonly SeenToken[],
@@ -98,7 +97,7 @@ export function effectText(
   );
   const lines = [...new Set(directories)].map((directory) => {
     const prefix = authenticators.find((a) => a.name === directory)?.username.prefix ?? '';
-    const command = toPaste('revoke', '--user', `${prefix}NAME`);
+    const command = commandLine(context, ['revoke', '--user', `${prefix}NAME`]);
     return `They keep what ${directory} said of the account and its groups. To have them ask it again, by the name there: ${command}\n`;
   });
   return `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n${lines.join('')}`;
@@ -142,7 +141,7 @@ export function lingeringText(
  * @param nextLogin says who can log in again. Undefined: it depends on the tokens alone
  */
 export function adviceText(
-  toPaste: ToPaste,
+  context: CommandContext,
   { config, draft: { kind, name }, token }: EntryPlan,
   tokens: readonly SeenToken[],
   isExact = false,
@@ -151,21 +150,21 @@ export function adviceText(
   if (kind === 'all')
     return 'No token was revoked: anyone with a valid one, or with the right password, gets access again.\n';
   const ended = tokens.find(({ session }) => session !== undefined);
-  if (kind === 'token' && ended) return sessionAdvice(toPaste, config, ended.user.username);
+  if (kind === 'token' && ended) return sessionAdvice(context, config, ended.user.username);
   if (kind === 'token' && (token === undefined || tokens.length > 0)) return '';
-  const args = kind === 'user' ? ['--user', name, ...(isExact ? ['--exact'] : [])] : ['--token'];
+  const args = kind === 'user' ? userWords(name, isExact) : ['--token'];
   const access = ended ? 'The user can log in again.' : 'The backend decides who gets in again.';
-  return `${nextLogin ?? access} To refuse them whatever the backend says: ${toPaste('block', ...args, '--for', '8h')}\n`;
+  return `${nextLogin ?? access} To refuse them whatever the backend says: ${commandLine(context, ['block', ...args, '--for', '8h'])}\n`;
 }
 
-function sessionAdvice(toPaste: ToPaste, config: GatewayConfig, name: string): string {
+function sessionAdvice(context: CommandContext, config: GatewayConfig, name: string): string {
   const isExact = candidatesFor('user', name, namingAuthenticators(config)) !== undefined;
   const exactArgs = isExact ? ['--exact'] : [];
   const user = ['--user', name] as const;
   const sessions = config.login?.sessions ?? '';
   return (
     `Other sessions of ${nameSubject({ kind: 'user', name })} continue, and the user can log in again.\n` +
-    `To end all of them: ${toPaste('revoke', ...user, '--authenticator', sessions, ...exactArgs)}\n` +
-    `To refuse the user whatever the directory says: ${toPaste('block', ...user, '--for', '8h', ...exactArgs)}\n`
+    `To end all of them: ${commandLine(context, ['revoke', ...user, '--authenticator', sessions, ...exactArgs])}\n` +
+    `To refuse the user whatever the directory says: ${commandLine(context, ['block', ...user, '--for', '8h', ...exactArgs])}\n`
   );
 }

@@ -5,7 +5,6 @@ import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts'
 import type { CommandContext } from '../context.ts';
 import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
-import { commandLine } from '../printed-commands.ts';
 import type { EntryOptions, EntryPlan } from '../users/subject.ts';
 import { noOutcome, type Outcome } from './revoke-outcome.ts';
 import {
@@ -57,11 +56,10 @@ export async function revokeTokens(
     if (late > 0) print(lateText(late));
     return late > 0;
   };
-  const toPaste = (...args: readonly string[]) => commandLine(context, args, options.config);
   const forgotten = await forget(context, prepared, options, {
     makeJson: (replicas) => ({ ...json, ...outcome, replicas }),
-    effect: effectText(toPaste, config, draft, tokens),
-    advice: adviceText(toPaste, prepared, tokens, options.exact, nextLogin),
+    effect: effectText(context, config, draft, tokens),
+    advice: adviceText(context, prepared, tokens, options.exact, nextLogin),
     revokeLate,
   });
   return { outcome, forgotten };

@@ -42,24 +42,24 @@ export async function revoke(context: CommandContext, options: EntryOptions): Pr
 async function remarkUser(
   context: CommandContext,
   { config, draft }: EntryPlan,
-  { authenticator, config: file, wait }: EntryOptions,
+  { authenticator, wait }: EntryOptions,
 ): Promise<void> {
   const authenticatorArgs = authenticator === undefined ? [] : ['--authenticator', authenticator];
-  remarkDoubts(
-    context,
-    await checkName(context, config, draft.name, wait),
-    (name) => ['revoke', '--user', name, ...authenticatorArgs],
-    file,
-  );
+  remarkDoubts(context, await checkName(context, config, draft.name, wait), (name) => [
+    'revoke',
+    '--user',
+    name,
+    ...authenticatorArgs,
+  ]);
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
-function refuseIds(context: CommandContext, { jti, sid, config }: EntryOptions): void {
+function refuseIds(context: CommandContext, { jti, sid }: EntryOptions): void {
   const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
   if (id === undefined) return;
   throw new UsageError(
     `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session`,
-    `to refuse it here, whatever its issuer says, run: ${commandLine(context, ['block', `--${kind}`, id, '--for', '8h'], config)}`,
+    `to refuse it here, whatever its issuer says, run: ${commandLine(context, ['block', `--${kind}`, id, '--for', '8h'])}`,
   );
 }
 
@@ -83,7 +83,7 @@ export function findIssuers(
       'correct --user or --authenticator',
     );
   }
-  return able.map((authenticator) => setUpIssuer(context, config, authenticator, options.config));
+  return able.map((authenticator) => setUpIssuer(context, config, authenticator));
 }
 
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */

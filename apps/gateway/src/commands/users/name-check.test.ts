@@ -22,7 +22,7 @@ const right = { isUnknown: false, otherNames: [], unchecked: [] };
 async function refusal(...given: Parameters<typeof check>): Promise<string | undefined> {
   const checked = await check(...given);
   try {
-    refuseOtherName(createTestContext(), checked, wordsFor, 'gateway.yaml');
+    refuseOtherName(createTestContext({ config: 'gateway.yaml' }), checked, wordsFor);
   } catch (error) {
     return String(error);
   }

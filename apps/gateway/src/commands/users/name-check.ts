@@ -78,7 +78,6 @@ export function refuseOtherName(
   context: CommandContext,
   checked: NameCheck,
   wordsFor: WordsFor,
-  config?: string,
 ): void {
   const { name, otherNames, unchecked } = checked;
   if (otherNames.length === 0 || unchecked.length > 0) return;
@@ -88,7 +87,7 @@ export function refuseOtherName(
       : 'if you mean a user of exactly this name, ask an administrator, who can add --exact';
   throw new UsageError(
     `nothing was done: ${describeOtherNames(name, otherNames)}, and names are as Kubernetes sees them, so this would have no effect`,
-    `${exact}. Otherwise, run:${listCommands(context, checked, wordsFor, config)}`,
+    `${exact}. Otherwise, run:${listCommands(context, checked, wordsFor)}`,
   );
 }
 
@@ -97,14 +96,13 @@ export function remarkOtherName(
   context: CommandContext,
   checked: NameCheck,
   wordsFor: WordsFor,
-  config?: string,
 ): void {
   const { name, otherNames } = checked;
   if (otherNames.length === 0) return;
   printRemark(
     context,
     `${describeOtherNames(name, otherNames)}: names are as Kubernetes sees them`,
-    `to name that user, run:${listCommands(context, checked, wordsFor, config)}`,
+    `to name that user, run:${listCommands(context, checked, wordsFor)}`,
   );
 }
 
@@ -113,10 +111,9 @@ export function remarkDoubts(
   context: CommandContext,
   checked: NameCheck,
   wordsFor: WordsFor,
-  config?: string,
 ): void {
   const { name, isUnknown, unchecked } = checked;
-  remarkOtherName(context, checked, wordsFor, config);
+  remarkOtherName(context, checked, wordsFor);
   if (isUnknown) {
     const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
     printRemark(context, `${doubt} The command was run in any case`);
@@ -138,13 +135,9 @@ function listCommands(
   context: CommandContext,
   { otherNames, isExact }: NameCheck,
   wordsFor: WordsFor,
-  config?: string,
 ): string {
   const exactOption = isExact ? ['--exact'] : [];
   return otherNames
-    .map(
-      (otherName) =>
-        `\n  ${commandLine(context, [...wordsFor(otherName), ...exactOption], config)}`,
-    )
+    .map((otherName) => `\n  ${commandLine(context, [...wordsFor(otherName), ...exactOption])}`)
     .join('');
 }

@@ -50,7 +50,7 @@ export async function planEntry(
   const { token, ...subject } = await readSubject(context, options, kind);
   // `unblock` takes any token: it must be possible to end every block.
   if (token !== undefined && (action === 'block' || action === 'revoke')) {
-    await refusePasswordToken(context, config, token, action, options.config);
+    await refusePasswordToken(context, config, token, action);
   }
   const { reason, by: author } = options;
   const draft: Omit<Draft, 'until'> = { action, ...subject, by: author, ...(reason && { reason }) };
@@ -141,11 +141,10 @@ async function refusePasswordToken(
   config: GatewayConfig,
   token: string,
   verb: 'block' | 'revoke',
-  configFile?: string,
 ) {
   const durationOption = verb === 'block' ? ['--for', '8h'] : [];
   const makeUserCommand = (name: string) =>
-    commandLine(context, [verb, '--user', name, ...durationOption], configFile);
+    commandLine(context, [verb, '--user', name, ...durationOption]);
   const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
     return created.map((a) => describeShape(a, token));
   }).catch((error: unknown) => {
