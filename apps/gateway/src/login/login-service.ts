@@ -31,8 +31,6 @@ export interface LoggedInUser {
   readonly named: UserInfo;
   /** Ids of the ID token. */
   readonly credential?: Credential | undefined;
-  /** The digest of the ID token, or of the login token of a password: it may be blocked before the session is made. */
-  readonly tokenDigest?: string;
 }
 
 /** An authenticator of `login.authenticators`, as a login uses it. */

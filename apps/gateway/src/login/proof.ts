@@ -9,7 +9,10 @@ export type Proof = Readonly<
 > & {
   /** The name that the person typed, or that the provider's authenticator gave. */
   readonly login: string;
-  /** The digest of their ID token or login token, which is in no session. Undefined: a record of an older gateway. */
+  /**
+   * The digest of their ID token, which is in no session: it may be blocked before they have theirs. Undefined: they gave a password.
+   * The login token of a password can't be blocked, and from its digest the password could be guessed.
+   */
   readonly tokenDigest?: string | undefined;
 };
 

@@ -7,7 +7,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../engine/cache/memory-tier.ts';
 import type { PolicyLog } from '../engine/chain/identity-policy.ts';
-import { digestToken, type Entry } from '../engine/revocation/list.ts';
+import type { Entry } from '../engine/revocation/list.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { writeSessionUser } from '../engine/sessions/session-user.ts';
 import { assembleLogin, missingForLogin } from './assemble-login.ts';
@@ -307,7 +307,6 @@ describe('a login', () => {
         kind: 'logged-in',
         given: { username: 'alice', uid: '7', groups: ['dev', 'other'] },
         named: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
-        tokenDigest: digestToken('alice:secret'),
       });
       expect(calls.authenticate).toBe(count);
     }

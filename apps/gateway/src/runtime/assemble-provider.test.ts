@@ -16,7 +16,6 @@ import type {
 } from '../config/types.ts';
 import { lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
 import type { LinkContext } from '../engine/chain/chain.ts';
-import { digestToken } from '../engine/revocation/list.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { assembleDirectory } from './assemble-directory.ts';
 import { assembleGuard } from './assemble-link.ts';
@@ -141,7 +140,6 @@ describe('a login at a provider', () => {
       given: jane,
       named: { username: 'oidc:jane', uid: '7', groups: ['oidc:admins'] },
       credential,
-      tokenDigest: digestToken('id-token'),
     });
     expect(provider).toMatchObject({ name: 'okta', title: 'okta', authenticator: 'oidc' });
   });

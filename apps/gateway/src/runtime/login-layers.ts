@@ -11,7 +11,6 @@ import type { LinkContext } from '../engine/chain/chain.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
 import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
-import { digestToken } from '../engine/revocation/list.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
 import type { LoggedInUser } from '../login/login-service.ts';
 import type { SharedParts } from './assemble-link.ts';
@@ -71,7 +70,6 @@ export function assembleLoginLayers(options: LoginLayersOptions): CheckLogin {
       given: backendUser,
       named,
       ...(credential && { credential }),
-      tokenDigest: digestToken(token),
     };
   };
 }

@@ -29,7 +29,7 @@ export interface BlockableLogin {
   readonly user: Pick<UserInfo, 'username' | 'groups'>;
   /** Ids of the ID token. */
   readonly credential?: Credential | undefined;
-  /** The digest of the ID token or of the login token. Undefined: it is not known any more. */
+  /** The digest of the ID token. Undefined: they gave a password. */
   readonly tokenDigest?: string | undefined;
 }
 

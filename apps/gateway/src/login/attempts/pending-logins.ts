@@ -36,7 +36,7 @@ const pending = z.strictObject({
     named: user,
     since: z.int(),
     login: text,
-    /** The digest of the ID token or login token: it may be blocked before they have their session. */
+    /** See `Proof`. */
     tokenDigest: text.optional(),
     provider: sessionProvider.optional(),
     amr: z.array(text).readonly().exactOptional(),

@@ -53,8 +53,7 @@ async function confirmedLogin(setup: Setup = {}) {
     login: 'jane',
     given: { username: 'jane', uid: '7' },
     named: { username: 'corp:jane', groups: ['corp:dev'] },
-    tokenDigest: digestToken('jane:hunter2'),
-    ...(provider && { provider }),
+    ...(provider && { provider, tokenDigest: digestToken('id-token') }),
   };
   const browser = secretDigest('of this browser');
   await pending.put(attempt, { browser, attempt: { challenge }, revision: 1, proof });
@@ -71,7 +70,10 @@ async function confirmedLogin(setup: Setup = {}) {
     context: {},
     service: {
       config: { clusters: {}, ttl: 3_600_000, idle: 60_000, maxSessions: 5 },
-      browser: { pending },
+      browser: {
+        pending,
+        providers: new Map([['okta', { ...provider, authenticator: 'corp', ttl: 60_000 }]]),
+      },
       texts: createSessionTexts([]),
       blocks: { ...list, isUnknown: false },
       revocations: Object.assign(list, { refresh: async () => undefined }),
@@ -114,30 +116,39 @@ function publishTo(list: ReturnType<typeof createRevocationList>, { action, kind
 }
 
 const refused = { status: 401, code: 'wrong-code' };
+const okta = { name: 'okta', issuer: 'https://idp.example.com', clientId: 'sallyport' };
 
 test('a confirmed login makes a session of the user as the directory sees them now', async () => {
   const directory = (): Decision => ({
     kind: 'authenticated',
     user: { username: 'corp:jane', groups: [] },
   });
-  const login = await confirmedLogin({ directory });
+  const login = await confirmedLogin({ directory, provider: okta });
   await login.redeem();
-  expect(login.asked).toEqual([{ username: 'jane', uid: '7', since: 1, provider: undefined }]);
+  expect(login.asked).toEqual([{ username: 'jane', uid: '7', since: 1, provider: okta }]);
   expect(login.written).toHaveLength(1);
   expect(login.facts.session).not.toHaveProperty('tokenDigest');
 });
 
-const ends: readonly (What & { readonly reason: string })[] = [
+const ends: readonly (What & Pick<Setup, 'provider'> & { readonly reason: string })[] = [
   { action: 'block', kind: 'user', name: 'corp:jane', reason: 'blocked' },
   { action: 'block', kind: 'group', name: 'corp:dev', reason: 'blocked' },
-  { action: 'block', kind: 'token', name: digestToken('jane:hunter2'), reason: 'blocked' },
+  {
+    action: 'block',
+    kind: 'token',
+    name: digestToken('id-token'),
+    provider: okta,
+    reason: 'blocked',
+  },
   { action: 'revoke', kind: 'user', name: 'corp:jane', reason: 'revoked' },
   { action: 'revoke', kind: 'all', name: '', reason: 'revoked' },
 ];
 
-describe.each(ends)('a $action of $kind', ({ reason, ...entry }) => {
+describe.each(ends)('a $action of $kind', ({ reason, provider, ...entry }) => {
+  const at = provider && { provider };
+
   test('between the confirmation and the redemption leaves no session', async () => {
-    const login = await confirmedLogin();
+    const login = await confirmedLogin(at);
     login.publish(entry);
     await expect(login.redeem()).rejects.toMatchObject(refused);
     expect([login.facts.reason, login.written]).toEqual([reason, []]);
@@ -145,6 +156,7 @@ describe.each(ends)('a $action of $kind', ({ reason, ...entry }) => {
 
   test('while the directory answers leaves no session', async () => {
     const login = await confirmedLogin({
+      ...at,
       directory() {
         login.publish(entry);
         return jane;
@@ -155,7 +167,7 @@ describe.each(ends)('a $action of $kind', ({ reason, ...entry }) => {
   });
 
   test('while the session is written removes it', async () => {
-    const login = await confirmedLogin({ onWrite: () => login.publish(entry) });
+    const login = await confirmedLogin({ ...at, onWrite: () => login.publish(entry) });
     await expect(login.redeem()).rejects.toMatchObject(refused);
     expect([login.facts.reason, login.removed]).toEqual([reason, ['0'.repeat(64)]]);
   });
@@ -215,8 +227,7 @@ describe('while the directory can not be asked', () => {
   });
 
   test('a login at a provider gets no session', async () => {
-    const provider = { name: 'okta', issuer: 'https://idp.example.com', clientId: 'sallyport' };
-    const { redeem, written } = await confirmedLogin({ directory, provider });
+    const { redeem, written } = await confirmedLogin({ directory, provider: okta });
     await expect(redeem()).rejects.toMatchObject({ status: 503 });
     expect(written).toEqual([]);
   });

@@ -1,4 +1,5 @@
 import { asError, withoutToken } from '../../base/logging/error-fields.ts';
+import { digestToken } from '../../engine/revocation/list.ts';
 import type { SessionTexts } from '../../engine/sessions/session-text.ts';
 import type { AddressShares } from '../address-shares.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
@@ -139,7 +140,7 @@ async function prove(
   };
   if (answer.kind === 'no-opinion') return refuse('unknown-user');
   if (answer.kind === 'rejected') return refuse(answer.reason, answer.subject);
-  const { given: backendUser, named, credential, tokenDigest } = answer;
+  const { given: backendUser, named, credential } = answer;
   const { groups, extra } = backendUser;
   if ((named.groups ?? []).length === 0) {
     const { authenticator } = provider;
@@ -153,7 +154,7 @@ async function prove(
     given: backendUser,
     named,
     login: backendUser.username,
-    tokenDigest,
+    tokenDigest: digestToken(idToken),
     provider: {
       name: provider.name,
       issuer: provider.issuer,
