@@ -7,8 +7,8 @@ import type { RateLimit } from './rate-limit.ts';
 const countName = (...names: string[]) => JSON.stringify(names);
 
 /** Counts a login of a user who has proved everything, by the name that Kubernetes sees. @throws LoginError if there were too many */
-export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): void {
-  const turn = logins.take(countName(named.username));
+export function countLogin(logins: RateLimit, { user }: Pick<Proof, 'user'>): void {
+  const turn = logins.take(countName(user.username));
   if (typeof turn === 'number') throw tooMany('too many logins of this user', turn);
 }
 
@@ -20,10 +20,10 @@ export function countLogin(logins: RateLimit, { named }: Pick<Proof, 'named'>): 
  */
 export function countIncomplete(
   logins: RateLimit,
-  { named }: Pick<Proof, 'named'>,
+  { user }: Pick<Proof, 'user'>,
   address: string,
 ): void {
-  const turn = logins.take(countName(named.username, nameNetwork(address)));
+  const turn = logins.take(countName(user.username, nameNetwork(address)));
   if (typeof turn === 'number')
     throw tooMany('too many logins of this user without a second factor', turn);
 }

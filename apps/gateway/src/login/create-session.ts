@@ -31,12 +31,12 @@ export async function createSession(
 ) {
   const { config, issuer, texts } = service;
   const { proof } = login;
-  const { named } = proof;
+  const { user } = proof;
   const { cluster, device, address } = place;
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
   const until = proof.since + findLifetime(service, proof);
   // No way to log in may forget it, and a reload may have made it required since.
-  if (service.factorPolicy.isMissing(proof, named.groups)) throw secondFactorRequired([]);
+  if (service.factorPolicy.isMissing(proof, user.groups)) throw secondFactorRequired([]);
   const session: Session = {
     ...toSessionUser(proof),
     until,
@@ -46,7 +46,7 @@ export async function createSession(
     address,
   };
   const create = {
-    user: { username: named.username },
+    user: { username: user.username },
     ...(audience !== undefined && { audiences: [audience] }),
     expiresAt: new Date(until),
     issuedBy: 'login',
@@ -62,8 +62,8 @@ export async function createSession(
     // Such a token would be accepted nowhere.
     if (issued.session === undefined)
       throw new Error('its plugin has stored no session with the token');
-    await endExcessSessions(service, named.username);
-    return { token, session, user: named };
+    await endExcessSessions(service, user.username);
+    return { token, session, user };
   });
 }
 

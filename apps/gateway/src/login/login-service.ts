@@ -21,14 +21,13 @@ import type { SecondFactor } from './factors/second-factor.ts';
 import type { TotpEnrolment } from './factors/totp-enrolment.ts';
 import type { OpenIdClient } from './providers/openid-client.ts';
 
-/**
- * A user whose password was right or whose ID token was accepted, with the names that the backend gives, and those that
- * Kubernetes sees.
- */
+/** A user whose password was right or whose ID token was accepted. */
 export interface LoggedInUser {
   readonly kind: 'logged-in';
-  readonly given: UserInfo;
-  readonly named: UserInfo;
+  /** As the backend names them. */
+  readonly backendUser: UserInfo;
+  /** As Kubernetes sees them. */
+  readonly user: UserInfo;
   /** Ids of the ID token. */
   readonly credential?: Credential | undefined;
 }

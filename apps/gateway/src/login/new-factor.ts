@@ -46,7 +46,7 @@ export async function grantAfterPassword(
   invitation: string | undefined,
 ): Promise<AfterPassword> {
   const { secondFactor, enrolment } = requireFactors(service);
-  facts.username = proof.named.username;
+  facts.username = proof.user.username;
   if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
   const need = await findNeed(service, proof);
   // Who has no factor yet, or none by this name, may have an invitation.

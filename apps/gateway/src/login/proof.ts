@@ -5,7 +5,7 @@ import type { BegunLogin } from './ended-login.ts';
 /** Who logged in, and how. */
 export type Proof = Readonly<
   Pick<Session, 'authenticator' | 'since' | 'provider' | 'amr'> &
-    Record<'given' | 'named', UserInfo>
+    Record<'backendUser' | 'user', UserInfo>
 > & {
   /** The name that the person typed, or that the provider's authenticator gave. */
   readonly login: string;
@@ -24,17 +24,11 @@ export interface ProvenLogin {
 
 /** Describes a login by what can end it. */
 export function toBegunLogin({ proof, revision }: ProvenLogin): BegunLogin {
-  const { named: user, provider, tokenDigest } = proof;
+  const { user, provider, tokenDigest } = proof;
   return { revision, user, credential: provider?.credential, tokenDigest };
 }
 
 /** Leaves out what is no part of a session. */
-export function toSessionUser({
-  named,
-  given: backendUser,
-  login: _,
-  tokenDigest: __,
-  ...proof
-}: Proof) {
-  return { ...proof, username: backendUser.username, uid: backendUser.uid, name: named.username };
+export function toSessionUser({ user, backendUser, login: _, tokenDigest: __, ...proof }: Proof) {
+  return { ...proof, username: backendUser.username, uid: backendUser.uid, name: user.username };
 }

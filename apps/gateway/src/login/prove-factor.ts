@@ -19,11 +19,11 @@ import type { Proof } from './proof.ts';
 /** Returns the user whose second factor a login needs. */
 export function factorUser({
   authenticator,
-  given: backendUser,
-  named,
-}: Pick<Proof, 'authenticator' | 'given' | 'named'>): FactorUser {
+  backendUser,
+  user,
+}: Pick<Proof, 'authenticator' | 'backendUser' | 'user'>): FactorUser {
   const { username, uid } = backendUser;
-  return { authenticator, username, ...(uid !== undefined && { uid }), name: named.username };
+  return { authenticator, username, ...(uid !== undefined && { uid }), name: user.username };
 }
 
 /** What the login server needs for second factors. @throws LoginError if it has none */
@@ -43,7 +43,7 @@ export function findNeed(service: LoginService, proof: Proof): Promise<FactorNee
     throw new Error('login.secondFactor has no store');
   if (factors === undefined) return Promise.resolve({ kind: 'nothing' });
   return fromFactors(service, () =>
-    factors.secondFactor.findNeed(factorUser(proof), proof.named.groups ?? []),
+    factors.secondFactor.findNeed(factorUser(proof), proof.user.groups ?? []),
   );
 }
 
@@ -69,9 +69,9 @@ export function requireUsable(
 ): asserts need is Exclude<FactorNeed, { kind: 'refused' }> {
   if (need.kind !== 'refused') return;
   facts.reason = `second-factor-${need.reason}`;
-  facts.username = proof.named.username;
-  const { authenticator, named } = proof;
-  const fields = { authenticator, username: named.username };
+  facts.username = proof.user.username;
+  const { authenticator, user } = proof;
+  const fields = { authenticator, username: user.username };
   if (need.reason === 'foreign-record')
     service.logger.warn(
       fields,
@@ -109,7 +109,7 @@ export async function proveFactor(
   }
   if (code === undefined) {
     facts.reason = requiredReason;
-    facts.username = proof.named.username;
+    facts.username = proof.user.username;
     throw secondFactorRequired(need.methods);
   }
   return proveCode(service, proof, code, signal, facts);
@@ -128,14 +128,14 @@ export async function proveCode(
   const checked = await fromFactors(service, () =>
     factors.secondFactor.checkCode(factorUser(proof), code, signal),
   );
-  facts.username = proof.named.username;
+  facts.username = proof.user.username;
   if (checked.kind === 'wrong') {
     facts.reason = `second-factor-${checked.reason}`;
     const { minutes } = checked;
     // It may be the clock of the server, and then everyone is refused. The person must not learn which part was wrong.
     if (minutes !== undefined)
       service.logger.warn(
-        { authenticator: proof.authenticator, username: proof.named.username, minutes },
+        { authenticator: proof.authenticator, username: proof.user.username, minutes },
         'code of a second factor is of another time',
       );
     throw wrongCredentials(true);

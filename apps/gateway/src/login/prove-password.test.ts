@@ -20,8 +20,8 @@ const unknown: Answer = { kind: 'no-opinion' };
 const wrong: Answer = { kind: 'rejected', reason: 'invalid-credentials', subject: 'jane' };
 const loggedIn: Answer = {
   kind: 'logged-in',
-  given: { username: 'jane', uid: '7' },
-  named: { username: 'corp:jane' },
+  backendUser: { username: 'jane', uid: '7' },
+  user: { username: 'corp:jane' },
 };
 const down = new AuthenticatorError('unavailable', 'no answer about hunter2hunter2');
 
@@ -387,7 +387,7 @@ test('no name of a user uses up the logins of another one, or of a user whose se
         () => 0,
       );
       const count = ({ username: name, address }: typeof first | typeof second) => {
-        const proof = { named: { username: name } };
+        const proof = { user: { username: name } };
         if (address === undefined) countLogin(logins, proof);
         else countIncomplete(logins, proof, address);
       };

@@ -4,6 +4,7 @@ import { noPasswords, uncheckedLogin, wrongCredentials } from './login-error.ts'
 import type { LoginFacts } from './login-facts.ts';
 import type { LoggedInUser, LoginLink, LoginService } from './login-service.ts';
 import type { Proof } from './proof.ts';
+import { factorUser } from './prove-factor.ts';
 import type { Credentials } from './request-bodies.ts';
 
 /**
@@ -21,15 +22,15 @@ export async function provePassword(
   // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const context = { audiences: [], signal };
-  const [link, user, unchecked] = await checkPassword(service, credentials, context, facts);
-  await requireNoOtherFactor(service, link, user, unchecked);
+  const [link, answer, unchecked] = await checkPassword(service, credentials, context, facts);
+  await requireNoOtherFactor(service, link, answer, unchecked);
   const { name: authenticator } = link;
-  const { given: backendUser, named } = user;
+  const { backendUser, user } = answer;
   return {
     authenticator,
     since,
-    given: backendUser,
-    named,
+    backendUser,
+    user,
     login: credentials.username,
   };
 }
@@ -84,17 +85,14 @@ async function checkPassword(
 async function requireNoOtherFactor(
   { factorPolicy, factors }: LoginService,
   link: LoginLink,
-  { given: backendUser, named }: LoggedInUser,
+  answer: LoggedInUser,
   unchecked: readonly LoginLink[],
 ): Promise<void> {
   const mayHaveFactor = ({ name, username: { prefix } }: LoginLink) =>
     prefix === link.username.prefix && factorPolicy.isCovered(name);
   if (!unchecked.some(mayHaveFactor)) return;
-  const { username, uid } = backendUser;
-  const names = { username, ...(uid !== undefined && { uid }), name: named.username };
-  const user = { authenticator: link.name, ...names };
   const need = await factors?.secondFactor
-    .findNeed(user, named.groups ?? [])
+    .findNeed(factorUser({ authenticator: link.name, ...answer }), answer.user.groups ?? [])
     .catch(() => undefined);
   if (need === undefined || need.kind === 'nothing') throw uncheckedLogin(true);
 }

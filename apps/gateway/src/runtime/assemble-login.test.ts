@@ -222,13 +222,13 @@ describe('the user of a session', () => {
   });
 
   test.each([
-    { what: 'another name', given: { username: 'bob', uid: '7' } },
-    { what: 'another spelling of it', given: { username: 'Alice', uid: '7' } },
-    { what: 'another uid', given: { username: 'alice', uid: '8' } },
-    { what: 'no uid', given: { username: 'alice' } },
-  ])('who has $what now is another user', async ({ given }) => {
+    { what: 'another name', backendUser: { username: 'bob', uid: '7' } },
+    { what: 'another spelling of it', backendUser: { username: 'Alice', uid: '7' } },
+    { what: 'another uid', backendUser: { username: 'alice', uid: '8' } },
+    { what: 'no uid', backendUser: { username: 'alice' } },
+  ])('who has $what now is another user', async ({ backendUser }) => {
     const { user } = createLoginLink({
-      revalidate: async () => ({ kind: 'authenticated', user: given }),
+      revalidate: async () => ({ kind: 'authenticated', user: backendUser }),
     });
     expect(await user()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'alice' });
   });
@@ -305,8 +305,8 @@ describe('a login', () => {
     for (let count = 1; count <= 2; count++) {
       expect(await logIn('alice')).toEqual({
         kind: 'logged-in',
-        given: { username: 'alice', uid: '7', groups: ['dev', 'other'] },
-        named: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
+        backendUser: { username: 'alice', uid: '7', groups: ['dev', 'other'] },
+        user: { username: 'corp:alice', uid: '7', groups: ['corp:dev'] },
       });
       expect(calls.authenticate).toBe(count);
     }
@@ -319,13 +319,17 @@ describe('a login', () => {
   });
 
   test.each([
-    { reason: 'blocked', given: { username: 'mallory' } },
-    { reason: 'identity-policy', given: { username: 'a\u202eb' } },
-  ])('is refused as $reason', async ({ reason, given }) => {
+    { reason: 'blocked', backendUser: { username: 'mallory' } },
+    { reason: 'identity-policy', backendUser: { username: 'a\u202eb' } },
+  ])('is refused as $reason', async ({ reason, backendUser }) => {
     const { logIn } = createLoginLink({
-      authenticate: async () => ({ kind: 'authenticated', user: given }),
+      authenticate: async () => ({ kind: 'authenticated', user: backendUser }),
     });
-    expect(await logIn('mallory')).toEqual({ kind: 'rejected', reason, subject: given.username });
+    expect(await logIn('mallory')).toEqual({
+      kind: 'rejected',
+      reason,
+      subject: backendUser.username,
+    });
   });
 
   test('with a blocked login token asks no one, and one that is blocked while the backend answers is refused', async () => {

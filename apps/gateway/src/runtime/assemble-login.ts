@@ -109,7 +109,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
       const token = authenticator.loginToken?.(username, password);
       if (token === undefined) return { kind: 'no-opinion' };
       const answer = await checkLogin(token, context);
-      if (answer.kind === 'logged-in') warnWithoutUid(answer.given);
+      if (answer.kind === 'logged-in') warnWithoutUid(answer.backendUser);
       return answer;
     },
   };

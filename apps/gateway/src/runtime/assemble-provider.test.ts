@@ -137,8 +137,8 @@ describe('a login at a provider', () => {
     const { provider, logIn } = createProvider();
     expect(await logIn()).toEqual({
       kind: 'logged-in',
-      given: jane,
-      named: { username: 'oidc:jane', uid: '7', groups: ['oidc:admins'] },
+      backendUser: jane,
+      user: { username: 'oidc:jane', uid: '7', groups: ['oidc:admins'] },
       credential,
     });
     expect(provider).toMatchObject({ name: 'okta', title: 'okta', authenticator: 'oidc' });
@@ -150,8 +150,8 @@ describe('a login at a provider', () => {
       user: { ...jane, groups: ['staff'] },
     });
     expect(await createProvider({ account }).logIn()).toMatchObject({
-      given: jane,
-      named: { username: 'oidc:jane', uid: '7', groups: ['corp:staff'] },
+      backendUser: jane,
+      user: { username: 'oidc:jane', uid: '7', groups: ['corp:staff'] },
     });
   });
 

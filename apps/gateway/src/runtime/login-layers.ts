@@ -64,11 +64,11 @@ export function assembleLoginLayers(options: LoginLayersOptions): CheckLogin {
     if (decision.kind === 'rejected')
       return backendUser ? { ...decision, subject: backendUser.username } : decision;
     if (backendUser === undefined) throw new Error('a user has passed no identity policy');
-    const { user: named, credential } = decision;
+    const { user, credential } = decision;
     return {
       kind: 'logged-in',
-      given: backendUser,
-      named,
+      backendUser,
+      user,
       ...(credential && { credential }),
     };
   };

@@ -39,7 +39,7 @@ export interface Answered {
 export function factorLogin({ groups = [], factors, policy, ...more }: FactorLoginOptions) {
   const { hasSection = factors !== undefined, logins: count = 1_000 } = more;
   const { ends = { blocks: noBlocks, revocations: noRevocations } } = more;
-  const named: UserInfo = { username: jane.name, groups };
+  const user: UserInfo = { username: jane.name, groups };
   const issued: TokenRequest[] = [];
   const lines: string[] = [];
   const service = {
@@ -54,10 +54,10 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
       {
         name: 'corp',
         onError: 'stop',
-        logIn: async (username: string, given: string) => {
+        logIn: async (username: string, typedPassword: string) => {
           if (username !== jane.username) return { kind: 'no-opinion' };
-          return given === password
-            ? { kind: 'logged-in', given: { username, uid: jane.uid }, named }
+          return typedPassword === password
+            ? { kind: 'logged-in', backendUser: { username, uid: jane.uid }, user }
             : { kind: 'rejected', reason: 'invalid-credentials', subject: username };
         },
       },
@@ -103,15 +103,19 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
     }
   }
   const limits = { logins };
-  const user = { username: jane.username, password };
+  const credentials = { username: jane.username, password };
   return {
     issued,
     lines,
     logIn: (body: object = {}, address?: string) =>
-      call((request) => logInAtTerminal(request, { ...user, ...body }, limits), 'login', address),
+      call(
+        (request) => logInAtTerminal(request, { ...credentials, ...body }, limits),
+        'login',
+        address,
+      ),
     /** Begins to add an app. */
     begin: (body: object = {}) =>
-      call((request) => enrolApp(request, { ...user, ...body }, limits), 'begin-factor'),
+      call((request) => enrolApp(request, { ...credentials, ...body }, limits), 'begin-factor'),
     /** Sends the first code of an app. */
     finish: (body: object) => call((request) => enrolApp(request, body, limits), 'begin-factor'),
   };

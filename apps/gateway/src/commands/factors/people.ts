@@ -48,8 +48,8 @@ export async function findPeople(
     const { user: kubernetesUser, violation } = answer.policyAnswer;
     const user = factorUser({
       authenticator: answer.config.name,
-      given: answer.user,
-      named: kubernetesUser,
+      backendUser: answer.user,
+      user: kubernetesUser,
     });
     return [{ user, groups: kubernetesUser.groups ?? [], violation: violation?.rule }];
   });

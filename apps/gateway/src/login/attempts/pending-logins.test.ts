@@ -45,8 +45,8 @@ const login: PendingLogin = {
     authenticator: 'oidc',
     since: 1,
     login: 'jane',
-    given: { username: 'jane', uid: '7' },
-    named: {
+    backendUser: { username: 'jane', uid: '7' },
+    user: {
       username: 'oidc:jane',
       uid: '7',
       groups: ['oidc:dev'],

@@ -9,7 +9,7 @@ import { isEqual, randomText, secretDigest } from '../secret-text.ts';
 import { codeSecretLength, idOfCode, type LoginAttempt } from './attempt.ts';
 
 const text = z.string().min(1);
-const user = z.strictObject({
+const userRecord = z.strictObject({
   username: text,
   uid: z.string().exactOptional(),
   groups: z.array(z.string()).readonly().exactOptional(),
@@ -30,10 +30,10 @@ const pending = z.strictObject({
   /** Who logged in. */
   proof: z.strictObject({
     authenticator: text,
-    /** As the backend named them. */
-    given: user.pick({ username: true, uid: true }),
+    /** As the backend names them. */
+    backendUser: userRecord.pick({ username: true, uid: true }),
     /** As Kubernetes sees them. */
-    named: user,
+    user: userRecord,
     since: z.int(),
     login: text,
     /** See `Proof`. */

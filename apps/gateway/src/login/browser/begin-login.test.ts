@@ -51,8 +51,8 @@ async function confirmedLogin(setup: Setup = {}) {
     authenticator: 'corp',
     since: 1,
     login: 'jane',
-    given: { username: 'jane', uid: '7' },
-    named: { username: 'corp:jane', groups: ['corp:dev'] },
+    backendUser: { username: 'jane', uid: '7' },
+    user: { username: 'corp:jane', groups: ['corp:dev'] },
     ...(provider && { provider, tokenDigest: digestToken('id-token') }),
   };
   const browser = secretDigest('of this browser');

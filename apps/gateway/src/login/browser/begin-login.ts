@@ -37,11 +37,11 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   const login = await fromPending(service, () => pending.take(code));
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;
-  const { authenticator, provider, named } = proof;
+  const { authenticator, provider } = proof;
   addFacts(facts, {
     authenticator,
     provider: provider?.name,
-    username: named.username,
+    username: proof.user.username,
     device: attempt.device,
     cluster: attempt.cluster,
   });
@@ -55,14 +55,14 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     return wrongCode();
   };
   if (current.kind === 'rejected') throw refuse(current.reason);
-  const isSame = current.kind === 'authenticated' && current.user.username === named.username;
+  const isSame = current.kind === 'authenticated' && current.user.username === proof.user.username;
   if (!isSame) throw refuse('unknown-user');
   const { user } = current;
   // A reload may have made it required since they logged in.
   if (service.factorPolicy.isMissing(proof, user.groups)) throw refuse('second-factor');
   const cluster = chooseCluster(service.config, attempt.cluster);
   const place = { cluster, device: attempt.device, address };
-  const proven = { proof: { ...proof, named: user }, revision, refuse };
+  const proven = { proof: { ...proof, user }, revision, refuse };
   const created = await createSession(service, proven, place, signal);
   answerSession(request, created, proof.login);
 }
@@ -76,7 +76,7 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
  */
 async function currentUser(
   { findSessionUsers, logger }: LoginService,
-  { authenticator, given: { username, uid }, named, since, provider }: Proof,
+  { authenticator, backendUser: { username, uid }, user, since, provider }: Proof,
   signal: AbortSignal,
 ): Promise<Decision> {
   const users = findSessionUsers({ authenticator, provider });
@@ -84,7 +84,7 @@ async function currentUser(
   try {
     return await users({ username, uid, since, provider }, { audiences: [], signal });
   } catch (error) {
-    if (provider === undefined) return { kind: 'authenticated', user: named };
+    if (provider === undefined) return { kind: 'authenticated', user };
     const fields = { provider: provider.name, reason: asError(error).message };
     logger.warn(fields, 'user of a provider could not be checked');
     throw uncheckedLogin(false);

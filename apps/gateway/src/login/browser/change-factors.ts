@@ -79,7 +79,7 @@ async function endOtherLogins(
   { page, login }: FactorsVisit,
   reason: string,
 ): Promise<number | undefined> {
-  const { username } = login.proof.named;
+  const { username } = login.proof.user;
   const ended = await endUserLogins(page.service, username, reason, page.signal);
   // This replica may not know yet that an administrator has ended this login as well.
   return ended && ended.previousRevision <= login.revision ? ended.revision : undefined;

@@ -96,7 +96,7 @@ export async function showFactorsPage(
     return sendTo(page, page.path);
   const html = factorsPage({
     ...describeForm(page, state),
-    username: proof.named.username,
+    username: proof.user.username,
     isInvited: login.next.grant.invitation !== undefined,
     factors: listedFactors(record),
     recoveryCodes: record.recovery.length,

@@ -19,8 +19,8 @@ const ofUser = (username: string, next?: PendingLogin['next']): PendingLogin => 
     authenticator: 'corp',
     since: 1,
     login: username,
-    given: { username },
-    named: { username: `corp:${username}` },
+    backendUser: { username },
+    user: { username: `corp:${username}` },
   },
   ...(next && { next }),
 });
@@ -62,8 +62,8 @@ describe('what a person may do who wants to change their factors', () => {
     const service = { ...page.service, config: { secondFactor: {} }, factors: parts };
     const manages = { ...(invitation !== undefined && { invitation }) };
     const asked = { ...page, service, attempt: { ...page.attempt, manages } };
-    const given = { username: userJane.username, uid: '7' };
-    return findNext(asked as unknown as PageRequest, { ...jane.proof, given });
+    const backendUser = { username: userJane.username, uid: '7' };
+    return findNext(asked as unknown as PageRequest, { ...jane.proof, backendUser });
   };
 
   test('is to do so with an invitation, and else to prove a factor, if they have one', async () => {

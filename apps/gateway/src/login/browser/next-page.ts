@@ -73,8 +73,8 @@ export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
     sendToNext(page, next);
     return undefined;
   }
-  const { authenticator, named } = login.proof;
-  addFacts(facts, { authenticator, username: named.username });
+  const { authenticator, user } = login.proof;
+  addFacts(facts, { authenticator, username: user.username });
   return { ...login, next: next as Extract<Next, { readonly kind: Kind }> };
 }
 

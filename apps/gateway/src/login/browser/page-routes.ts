@@ -94,7 +94,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
       confirmPage({
         ...describeForm(page, state),
         attempt: describeAttempt(page),
-        username: login.proof.named.username,
+        username: login.proof.user.username,
         provider: page.browser.providers.get(login.proof.provider?.name ?? '')?.title,
         hasListener: page.attempt.port !== undefined,
       }),
@@ -154,13 +154,13 @@ async function keepLogin(
   if (next?.kind === 'factor') countIncomplete(logins, proof, address);
   else countLogin(logins, proof);
   const { challenge, cluster, device } = attempt;
-  const { username, uid } = proof.given;
-  addFacts(facts, { authenticator: proof.authenticator, username: proof.named.username });
+  const { username, uid } = proof.backendUser;
+  addFacts(facts, { authenticator: proof.authenticator, username: proof.user.username });
   const renewed = renewLogin(page, state);
   const login = {
     browser: renewed.digest,
     attempt: { challenge, cluster, device },
-    proof: { ...proof, given: { username, ...(uid !== undefined && { uid }) } },
+    proof: { ...proof, backendUser: { username, ...(uid !== undefined && { uid }) } },
     revision,
     ...(next && { next }),
   };
@@ -215,8 +215,8 @@ async function confirm(
   const secret = findLoginSecret(attempt, state);
   if (login === undefined || secret === undefined)
     throw new PageError(answer === 'cancel' ? 'not-cancelled' : 'used', 409);
-  const { authenticator, provider, named } = login.proof;
-  addFacts(facts, { authenticator, provider: provider?.name, username: named.username });
+  const { authenticator, provider, user } = login.proof;
+  addFacts(facts, { authenticator, provider: provider?.name, username: user.username });
   const client = attempt.port === undefined ? undefined : `http://127.0.0.1:${attempt.port}/`;
   if (login.next !== undefined && answer !== 'cancel') return sendToNext(page, login.next);
   if (answer === 'cancel') {
@@ -233,5 +233,5 @@ async function confirm(
   const code = await fromPending(service, () => browser.pending.issueCode(attempt, secret));
   if (code === undefined) throw new PageError('used', 409);
   if (isSent) return sendTo(page, `${client}?code=${code}`);
-  showPage(page, codePage({ attempt: describeAttempt(page), username: named.username, code }));
+  showPage(page, codePage({ attempt: describeAttempt(page), username: user.username, code }));
 }

@@ -140,19 +140,19 @@ async function prove(
   };
   if (answer.kind === 'no-opinion') return refuse('unknown-user');
   if (answer.kind === 'rejected') return refuse(answer.reason, answer.subject);
-  const { given: backendUser, named, credential } = answer;
+  const { backendUser, user, credential } = answer;
   const { groups, extra } = backendUser;
-  if ((named.groups ?? []).length === 0) {
+  if ((user.groups ?? []).length === 0) {
     const { authenticator } = provider;
-    const fields = { provider: provider.name, authenticator, username: named.username, steps };
+    const fields = { provider: provider.name, authenticator, username: user.username, steps };
     // A config may map no groups, and bind roles to users alone.
     logger.info(fields, 'user of a provider has no groups');
   }
   const proof: Proof = {
     authenticator: provider.authenticator,
     since,
-    given: backendUser,
-    named,
+    backendUser,
+    user,
     login: backendUser.username,
     tokenDigest: digestToken(idToken),
     provider: {
