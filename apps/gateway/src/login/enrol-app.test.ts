@@ -1,3 +1,4 @@
+import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../engine/shared-redis/testing/redis-of-file.ts';
 import { clockOfToday, factorLogin, loginWith } from '../testing/factor-login.ts';
@@ -152,10 +153,11 @@ describe('adding an authenticator app at a terminal', () => {
     { action: 'revoke', kind: 'user', name: 'corp:jane', reason: 'revoked' },
     { action: 'revoke', kind: 'all', name: '', reason: 'revoked' },
     { action: 'block', kind: 'user', name: 'corp:jane', reason: 'blocked' },
+    { action: 'block', kind: 'group', name: 'corp:dev', reason: 'blocked' },
   ] as const)('is refused after a $action of $kind "$name" since it was begun', async (entry) => {
     const { action, kind, name, reason } = entry;
     const one = parts();
-    const login = loginWith(one);
+    const login = loginWith(one, { groups: ['corp:dev'] });
     const publish = (revision: number) => {
       const times = { at: clock.now, until: clock.now + 60_000, keptUntil: clock.now + 60_000 };
       const id = String(revision);
@@ -171,6 +173,43 @@ describe('adding an authenticator app at a terminal', () => {
       facts: { reason },
     });
     expect((await one.store.read(jane))?.totp).toEqual([]);
+  });
+
+  test.each<{ name: string; today: (() => Decision) | undefined; reason: string }>([
+    {
+      name: 'is disabled',
+      today: () => ({ kind: 'rejected', reason: 'disabled' }),
+      reason: 'disabled',
+    },
+    {
+      name: 'is another user',
+      today: () => ({ kind: 'authenticated', user: { username: 'corp:max' } }),
+      reason: 'unknown-user',
+    },
+    { name: 'can not log in any more', today: undefined, reason: 'unknown-user' },
+  ])('is refused to a user who $name since it was begun', async ({ today, reason }) => {
+    const one = parts();
+    const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    expect(await loginWith(one, { today }).finish(finish)).toMatchObject({
+      status: 409,
+      body: { code: 'enrolment-ended' },
+      facts: { reason },
+    });
+    expect((await one.store.read(jane))?.totp).toEqual([]);
+  });
+
+  test('is refused while the directory can not be asked about the user, and can be sent again', async () => {
+    const one = parts();
+    const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
+    const finish = { enrolment, code: codeFor(one, enrolment) };
+    const today = () => {
+      throw new AuthenticatorError('unavailable', 'the directory is down');
+    };
+    const down = loginWith(one, { today });
+    expect(await down.finish(finish)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(down.lines[0]).toContain('the directory is down');
+    expect(await loginWith(one).finish(finish)).toMatchObject({ status: 201 });
   });
 
   test('is taken back if its user was revoked while it was stored, with the recovery codes', async () => {

@@ -60,7 +60,8 @@ async function beginApp(
     findGrant(request, proof, credentials),
   );
   const label = credentials.label ?? defaultLabels.totp;
-  const begun = apps.begin(factorUser(proof), grant, label, revision);
+  const { since } = proof;
+  const begun = apps.begin(factorUser(proof), grant, label, { since, revision });
   const { secret, uri, enrolment, until } = begun;
   context.body = { secret, uri, enrolment, expiresAt: new Date(until) };
 }
@@ -72,12 +73,12 @@ async function finishApp(request: LoginRequest, body: unknown): Promise<void> {
   const { enrolment, code } = parseBody(finishBody, body, 'enrolment and code', fields);
   const begun = apps.read(enrolment);
   if (begun === undefined) throw enrolmentEnded();
-  const { authenticator, name: username } = begun.user;
+  const { user: backendUser, since, revision } = begun;
+  const { authenticator, name: username } = backendUser;
   addFacts(facts, { authenticator, username, factor: 'totp' });
-  // Their groups are not known: a thousand of them would not fit into the request. A login checks the blocks of groups.
-  const login = { user: { username }, revision: begun.revision };
+  const proof = { authenticator, backendUser, user: { username }, since };
   const result = await fromFactors(service, () =>
-    addUnlessEnded(request, begun.user, login, () => apps.finish(begun, code)),
+    addUnlessEnded(request, { proof, revision }, () => apps.finish(begun, code)),
   );
   const { factor, recoveryCodes } = addedOrThrow(request, result);
   context.status = 201;

@@ -1,11 +1,11 @@
-import { type BegunLogin, findLoginEnd, writeUnlessEnded } from './ended-login.ts';
+import type { RejectionReason } from '@sallyport/authenticator';
+import { findLoginEnd, writeUnlessEnded } from './ended-login.ts';
 import {
   type Added,
   type FactorGrant,
   type NotAdded,
   takeBackFactor,
 } from './factors/enrolment.ts';
-import type { FactorUser } from './factors/factor-record.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
 import {
   duplicateFactor,
@@ -26,6 +26,7 @@ import {
   requireFactors,
   requireUsable,
 } from './prove-factor.ts';
+import { findUserToday, type ProvenUser } from './user-today.ts';
 
 type Asked = Pick<LoginRequest, 'service' | 'facts'>;
 
@@ -70,23 +71,31 @@ export function requireUnrevoked({ service, facts }: Asked, login: ProvenLogin):
   throw enrolmentEnded();
 }
 
-/** Adds a factor, unless its user is blocked or revoked before it is added. @throws LoginError, and whatever `add` throws */
-export function addUnlessEnded<Result extends { readonly kind: string }>(
-  { service, facts }: Asked,
-  owner: FactorUser,
-  login: BegunLogin,
+/**
+ * Adds a factor, unless its user is blocked, revoked or refused by the directory before it is added.
+ *
+ * @throws LoginError, AuthenticatorError when the directory could not be asked, and whatever `add` throws
+ */
+export async function addUnlessEnded<Result extends { readonly kind: string }>(
+  { service, facts, signal }: Asked & Pick<LoginRequest, 'signal'>,
+  { proof, revision }: { readonly proof: ProvenUser; readonly revision: number },
   add: () => Promise<Result | Added>,
 ): Promise<Result | Added> {
   const { store } = requireFactors(service).secondFactor;
+  const refuse = (reason: RejectionReason) => {
+    facts.reason = reason;
+    return enrolmentEnded();
+  };
+  // No review follows that would ask. And the groups of a user who adds an app at a terminal were not kept.
+  const today = await findUserToday(service, proof, signal);
+  if ('reason' in today) throw refuse(today.reason);
+  const login = { user: today.user, revision };
   return writeUnlessEnded(service, login, {
     write: add,
     takeBack: async (result) => {
-      if ('factor' in result) await takeBackFactor(store, owner, result);
+      if ('factor' in result) await takeBackFactor(store, factorUser(proof), result);
     },
-    refuse(reason) {
-      facts.reason = reason;
-      return enrolmentEnded();
-    },
+    refuse,
   });
 }
 

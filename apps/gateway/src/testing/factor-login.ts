@@ -1,4 +1,4 @@
-import type { TokenRequest, UserInfo } from '@sallyport/authenticator';
+import type { Decision, TokenRequest, UserInfo } from '@sallyport/authenticator';
 import { noBlocks, noRevocations } from '../engine/revocation/testing/no-blocks.ts';
 import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import type { LoginEnds } from '../login/ended-login.ts';
@@ -20,6 +20,8 @@ interface FactorLoginOptions {
   readonly policy: TestedParts['policy'];
   /** What has ended logins. Default: nothing. */
   readonly ends?: LoginEnds;
+  /** What the directory says of the user after the password. Default: they are as before. Undefined: it was removed from `login`. */
+  readonly today?: (() => Decision) | undefined;
   /** `config.secondFactor`. Default: there is one if there are factors. */
   readonly hasSection?: boolean;
   /** The most logins of a user in an hour. */
@@ -40,6 +42,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
   const { hasSection = factors !== undefined, logins: count = 1_000 } = more;
   const { ends = { blocks: noBlocks, revocations: noRevocations } } = more;
   const user: UserInfo = { username: jane.name, groups };
+  const { today } = { today: (): Decision => ({ kind: 'authenticated', user }), ...more };
   const issued: TokenRequest[] = [];
   const lines: string[] = [];
   const service = {
@@ -78,6 +81,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
     timeout: 60_000,
     factorPolicy: policy,
     factors,
+    findSessionUsers: () => today,
     ...ends,
   } as unknown as LoginService;
   const logins = createRateLimit(

@@ -7,7 +7,6 @@ import { addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
 import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
-import { toBegunLogin } from '../proof.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { shortName } from '../request-bodies.ts';
 import { type FactorsVisit, keepGrant, showFactorsPage } from './factors-visit.ts';
@@ -36,7 +35,11 @@ export async function beginApp(visit: FactorsVisit, form: URLSearchParams): Prom
   const label = readLabel(visit, form, 'totp');
   const { apps } = requireFactors(page.service);
   const { proof, next, revision } = login;
-  const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label, revision);
+  const { since } = proof;
+  const { secret, uri, enrolment } = apps.begin(factorUser(proof), next.grant, label, {
+    since,
+    revision,
+  });
   const options = { ...describeForm(page, state), secret, uri, enrolment, label };
   showPage(page, appPage({ ...options, problem: undefined, minutes: undefined }));
 }
@@ -59,7 +62,7 @@ export async function finishApp(
     isDeepStrictEqual(begun?.user, factorUser(login.proof)) && begun?.grant.record === grant.record;
   if (begun === undefined || !isOwn) throw enrolmentEnded();
   const result = await checked(page, limits, () =>
-    addInVisit(visit, () => apps.finish({ ...begun, grant }, form.get('code') ?? '')),
+    addUnlessEnded(page, login, () => apps.finish({ ...begun, grant }, form.get('code') ?? '')),
   );
   if (result === 'too-many') return showFactorsPage(visit, { problem: result });
   if (result.kind !== 'wrong-code') return showAdded(visit, result);
@@ -88,7 +91,7 @@ export async function addPasskey(
     const registered = await passkeys.finishRegistration(challenge, form.get('response') ?? '');
     if (registered.kind === 'wrong') return registered;
     const owner = factorUser(login.proof);
-    return addInVisit(visit, () =>
+    return addUnlessEnded(page, login, () =>
       enrolment.addPasskey(owner, login.next.grant, { ...registered.key, name }),
     );
   });
@@ -96,10 +99,6 @@ export async function addPasskey(
   if (result.kind !== 'wrong') return showAdded(visit, result);
   facts.reason = `second-factor-passkey-${result.reason}`;
   await showFactorsPage(visit, { problem: 'wrong-passkey' });
-}
-
-function addInVisit({ page, login }: FactorsVisit, add: () => Promise<Added | NotAdded>) {
-  return addUnlessEnded(page, factorUser(login.proof), toBegunLogin(login), add);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Decision, RejectionReason } from '@sallyport/authenticator';
+import type { RejectionReason, UserInfo } from '@sallyport/authenticator';
 import { asError } from '../../base/logging/error-fields.ts';
 import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
 import { createSession } from '../create-session.ts';
@@ -10,6 +10,7 @@ import type { LoginService } from '../login-service.ts';
 import type { Proof } from '../proof.ts';
 import { chooseCluster, parseBrowserBody, parseCodeBody } from '../request-bodies.ts';
 import { randomText } from '../secret-text.ts';
+import { findUserToday } from '../user-today.ts';
 import { fromPending, requireBrowserLogins } from './browser-logins.ts';
 
 /** Begins a login that a person continues in a browser. */
@@ -49,15 +50,15 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     facts.reason = 'wrong-verifier';
     throw wrongCode();
   }
-  const current = await currentUser(service, proof, signal);
+  const today = await findUserToday(service, proof, signal).catch((error: unknown) =>
+    withoutAnswer(service, proof, error),
+  );
   const refuse = (reason: RejectionReason): LoginError => {
     facts.reason = reason;
     return wrongCode();
   };
-  if (current.kind === 'rejected') throw refuse(current.reason);
-  const isSame = current.kind === 'authenticated' && current.user.username === proof.user.username;
-  if (!isSame) throw refuse('unknown-user');
-  const { user } = current;
+  if ('reason' in today) throw refuse(today.reason);
+  const { user } = today;
   // A reload may have made it required since they logged in.
   if (service.factorPolicy.isMissing(proof, user.groups)) throw refuse('second-factor');
   const cluster = chooseCluster(service.config, attempt.cluster);
@@ -68,25 +69,17 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
 }
 
 /**
- * Asks about the user again, as a review of their session would: since they logged in, their account may have been disabled, or
- * their authenticator or provider removed from `login`. The answer about a provider's user is as old as `refresh` of the directory
- * allows. A directory that has checked the password and can't be asked now ends no login: each review asks it again.
+ * A directory that has checked the password and can't be asked now ends no login: each review asks it again.
  *
- * @throws LoginError if the directory of a provider's user can't be asked
+ * @throws LoginError for the user of a provider
  */
-async function currentUser(
-  { findSessionUsers, logger }: LoginService,
-  { authenticator, backendUser: { username, uid }, user, since, provider }: Proof,
-  signal: AbortSignal,
-): Promise<Decision> {
-  const users = findSessionUsers({ authenticator, provider });
-  if (users === undefined) return { kind: 'rejected', reason: 'unknown-user' };
-  try {
-    return await users({ username, uid, since, provider }, { audiences: [], signal });
-  } catch (error) {
-    if (provider === undefined) return { kind: 'authenticated', user };
-    const fields = { provider: provider.name, reason: asError(error).message };
-    logger.warn(fields, 'user of a provider could not be checked');
-    throw uncheckedLogin(false);
-  }
+function withoutAnswer(
+  { logger }: LoginService,
+  { user, provider }: Proof,
+  error: unknown,
+): { readonly user: UserInfo } {
+  if (provider === undefined) return { user };
+  const fields = { provider: provider.name, reason: asError(error).message };
+  logger.warn(fields, 'user of a provider could not be checked');
+  throw uncheckedLogin(false);
 }

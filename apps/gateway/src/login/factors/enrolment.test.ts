@@ -14,6 +14,7 @@ import { computeCode, stepAt } from './totp.ts';
 
 const file = redisOfFile();
 const clock = { now: start };
+const login = { since: start, revision: 7 };
 let parts: TestedParts;
 beforeEach(() => {
   clock.now = start;
@@ -226,7 +227,7 @@ describe('factors', () => {
   test('that are removed end every other right, which they may have given', async () => {
     const { factor } = await enrolled(parts, clock);
     const stolen = await proven();
-    const begun = parts.apps.read(parts.apps.begin(jane, stolen, 'phone', 0).enrolment);
+    const begun = parts.apps.read(parts.apps.begin(jane, stolen, 'phone', login).enrolment);
     if (begun === undefined) throw new Error('it can be read');
     const own = await proven();
     await addKey(own, 'one');
@@ -310,7 +311,7 @@ describe('recovery codes', () => {
 });
 
 describe('an authenticator app', () => {
-  const begin = async (label = 'phone') => parts.apps.begin(jane, await invited(), label, 7);
+  const begin = async (label = 'phone') => parts.apps.begin(jane, await invited(), label, login);
   /** An app whose codes of the next and the last hour all differ: one of them has one time. */
   async function begun(label?: string) {
     for (;;) {
@@ -400,9 +401,9 @@ describe('an authenticator app', () => {
     const { sealingKeys: _, ...rest } = file.opened.redis;
     const foreign = factorParts({ ...rest, sealingKeys: [] }, clock);
     expect(foreign.apps.read(enrolment)).toBeUndefined();
-    expect(() => foreign.apps.begin(jane, { record: 'x', version: 0 }, 'phone', 7)).toThrow(
+    expect(() => foreign.apps.begin(jane, { record: 'x', version: 0 }, 'phone', login)).toThrow(
       'no key',
     );
-    expect(parts.apps.read(enrolment)).toMatchObject({ user: jane, label: 'phone', revision: 7 });
+    expect(parts.apps.read(enrolment)).toMatchObject({ user: jane, label: 'phone', ...login });
   });
 });

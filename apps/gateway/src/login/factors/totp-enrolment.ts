@@ -21,7 +21,9 @@ const enrolment = z.strictObject({
   /** Base64url. */
   secret: z.string(),
   label: z.string(),
-  /** The revision of the revocation list before the password was right. */
+  /** When the user logged in, in milliseconds since 1970. */
+  since: z.int(),
+  /** The revision of the revocation list before that: a user who is revoked later adds nothing. */
   revision: z.int(),
   until: z.int(),
 });
@@ -54,15 +56,19 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
      * Begins to add an app.
      *
      * @param label the name that the user gives it
-     * @param revision of the revocation list before the password was right: a user who is revoked after that adds nothing
      * @returns the secret as the app takes it, and a sealed text for `finish`
      */
-    begin(user: FactorUser, grant: FactorGrant, label: string, revision: number) {
+    begin(
+      user: FactorUser,
+      grant: FactorGrant,
+      label: string,
+      { since, revision }: Pick<z.infer<typeof enrolment>, 'since' | 'revision'>,
+    ) {
       const [key] = sealingKeys;
       if (key === undefined) throw new Error('there is no key to seal an enrolment');
       const until = now() + lifetime;
       const secret = randomBytes(secretLength).toString('base64url');
-      const sealed = JSON.stringify({ grant, user, secret, label, revision, until });
+      const sealed = JSON.stringify({ grant, user, secret, label, since, revision, until });
       return {
         ...show({ user, secret }),
         enrolment: sealText(key, sealedFor, '', sealed),
