@@ -26,6 +26,16 @@ export function toFinding(result: Finding['result'], { message, fix }: ProblemWo
   return { result, detail: message, fix };
 }
 
+/** Makes the findings of a check that found one thing, and nothing wrong. */
+export function ok(detail: string): readonly Finding[] {
+  return [{ result: 'ok', detail }];
+}
+
+/** Makes the findings of a check that found one thing, and warns of it. */
+export function warning(detail: string, fix?: string): readonly Finding[] {
+  return [{ result: 'warning', detail, fix }];
+}
+
 /** Returns a finding about a place in the config. */
 export function toPlacedFinding(result: Finding['result'], problem: ConfigProblem): Finding {
   return { ...toFinding(result, placed(problem)), problem };

@@ -5,13 +5,13 @@ import { tlsFileLimit } from '@sallyport/plugin-kit';
 import { shellQuoted } from '../base/shell-quoted.ts';
 import type { WatchedFile } from '../config/files/watcher.ts';
 import { readBytes } from '../config/read-text.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, warning } from './finding.ts';
 
 /** A TrustedFile decides who gets into the cluster. `secret`: it has a key, a password or a token. */
 export type TrustedFile = Pick<WatchedFile, 'file' | 'secret'>;
 
 /** Warns of files, and of the folders they are in, that others can change; and of secrets that others can read. */
-export async function checkPermissions(files: readonly TrustedFile[]): Promise<Finding[]> {
+export async function checkPermissions(files: readonly TrustedFile[]): Promise<readonly Finding[]> {
   // This platform has no users and modes of this kind.
   if (process.getuid === undefined) return [];
   const targets = new Map<string, boolean>();
@@ -48,7 +48,7 @@ async function checkPath(
   path: string,
   kind: 'file' | 'folder',
   effects: Readonly<Record<Access, string | false>>,
-): Promise<Finding[]> {
+): Promise<readonly Finding[]> {
   const stats = await stat(path).catch(() => undefined);
   // A folder in the place of a file is reported by the check that reads it.
   if (stats === undefined || stats.isDirectory() !== (kind === 'folder')) return [];
@@ -66,9 +66,7 @@ async function checkPath(
   const rights = problems.map(({ description }) => description).join(', ');
   const octal = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   const fixes = problems.map(({ fix }) => fix).join(',');
-  const detail = `${path}: ${rights} (mode ${octal})`;
-  const fix = `run chmod ${fixes} ${shellQuoted(path)}`;
-  return [{ result: 'warning', detail, fix }];
+  return warning(`${path}: ${rights} (mode ${octal})`, `run chmod ${fixes} ${shellQuoted(path)}`);
 }
 
 type Access = 'r' | 'w';

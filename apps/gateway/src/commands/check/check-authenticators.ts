@@ -14,7 +14,7 @@ import {
   issuesTokens,
 } from '../../runtime/authenticators.ts';
 import { joinAttempts } from '../connections.ts';
-import { type Finding, toPlacedFinding } from '../finding.ts';
+import { type Finding, ok, toPlacedFinding, warning } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 import { checkLookedUpBy, directoryUse } from './check-directories.ts';
 import { checkKnownUsers } from './check-known-users.ts';
@@ -50,10 +50,10 @@ async function tryAuthenticator(
   const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const errors = causes.map((cause) => describeError(config, cause));
+    const errors = causes.map((cause) => toPlacedFinding('error', config.problem(cause)));
     // Without its file, an attempt to reach the backend says nothing new.
     const findings = [...warnings(() => unusable.length > 0), ...errors];
-    return { config, authenticator: undefined, findings, files: [] };
+    return { config, authenticator: undefined, findings: namePackage(config, findings), files: [] };
   };
   let created: CreatedAuthenticator;
   try {
@@ -80,35 +80,29 @@ async function tryAuthenticator(
         ? warnings()
         : warnings((problem) => failed.detail.includes(problem), loggedWhenCreated);
     const issuerFindings = failed === undefined ? await checkIssuer(config, gatewayConfig) : [];
-    const pluginFindings = [
+    const findings = [
+      ...checkLoginAbility(created, gatewayConfig),
+      ...reached,
+      ...logFindings,
+      ...checkTokens(created, gatewayConfig),
+      ...issuerFindings,
       ...checkKnownUsers(created, gatewayConfig),
       ...checkLookedUpBy(created),
     ];
-    return {
-      config,
-      authenticator,
-      findings: [
-        ...checkLoginAbility(created, gatewayConfig),
-        ...reached,
-        ...logFindings,
-        ...checkTokens(created, gatewayConfig).map((finding) => addPackage(config, finding)),
-        ...issuerFindings,
-        ...pluginFindings.map((finding) => addPackage(config, finding)),
-      ],
-      files,
-    };
+    return { config, authenticator, findings: namePackage(config, findings), files };
   } finally {
     await closeAuthenticator(created, logger);
   }
 }
 
-function addPackage(config: AuthenticatorConfig, { result, detail, fix }: Finding): Finding {
-  return {
-    check: `authenticator ${config.name}`,
-    result,
-    detail: `${config.package}: ${detail}`,
-    fix,
-  };
+/** Names the authenticator and its package in findings that have no place in the config. */
+function namePackage(config: AuthenticatorConfig, findings: readonly Finding[]): Finding[] {
+  const check = `authenticator ${config.name}`;
+  return findings.map((finding) =>
+    finding.problem
+      ? { check, ...finding }
+      : { ...finding, check, detail: `${config.package}: ${finding.detail}` },
+  );
 }
 
 /** Finds an authenticator of `login.authenticators` that can't log people in. */
@@ -123,39 +117,20 @@ function checkLoginAbility(
   return [{ check: 'login', ...toPlacedFinding('error', config.loginProblem(missingAbility)) }];
 }
 
-/** Returns an error at the place of the authenticator in the config. */
-function describeError(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
-  return {
-    check: `authenticator ${config.name}`,
-    ...toPlacedFinding('error', config.problem(cause, failure)),
-  };
-}
-
 /** Reaches the backend. @returns one finding, or one for each warning */
 async function reach(
   { authenticator, config }: CreatedAuthenticator,
   use: DirectoryUse,
 ): Promise<readonly Finding[]> {
   try {
-    const warnings = await checkInTime(authenticator, answerLimit, use);
-    if (warnings.length > 0) {
-      return warnings.map((warning) =>
-        addPackage(config, {
-          result: 'warning',
-          detail: config.withhold(`its backend works, but: ${warning}`),
-        }),
-      );
-    }
+    const texts = await checkInTime(authenticator, answerLimit, use);
+    if (texts.length > 0)
+      return texts.flatMap((text) => warning(config.withhold(`its backend works, but: ${text}`)));
   } catch (error) {
-    return [describeError(config, error, "can't use its backend")];
+    return [toPlacedFinding('error', config.problem(error, "can't use its backend"))];
   }
   const hasBackend = authenticator.check !== undefined;
-  return [
-    addPackage(config, {
-      result: 'ok',
-      detail: hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach',
-    }),
-  ];
+  return ok(hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach');
 }
 
 /** Tries what `token create`, `token list` and `revoke` do, and what a login does with its sessions. */
@@ -175,16 +150,13 @@ async function checkIssuer(
     });
     try {
       const look = (signal: AbortSignal) => issuer.check?.({ sessions }, signal);
-      const warnings = (await withTimeLimit(answerLimit, noAnswerWithin(answerLimit), look)) ?? [];
-      return warnings.map((warning) =>
-        addPackage(config, { result: 'warning', detail: config.withhold(warning) }),
-      );
+      const texts = (await withTimeLimit(answerLimit, noAnswerWithin(answerLimit), look)) ?? [];
+      return texts.flatMap((text) => warning(config.withhold(text)));
     } finally {
       await closeMade('token issuer', issuer, config.name, logger);
     }
   } catch (error) {
-    const detail = config.withhold(`${failure}: ${describeCause(error)}`);
-    return [addPackage(config, { result: 'error', detail })];
+    return [{ result: 'error', detail: config.withhold(`${failure}: ${describeCause(error)}`) }];
   }
 }
 
@@ -198,13 +170,12 @@ function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];
   const options = { level: 'warn', base: null, timestamp: false };
   const logger = pino(options, { write: (line: string) => lines.push(line) });
-  const toFinding = (line: string) => {
+  const toFindings = (line: string) => {
     const { msg, level: _level, authenticator: _name, ...fields } = JSON.parse(line);
     const details = Object.entries(fields).map(([key, value]) => {
       return `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     });
-    const detail = config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`);
-    return addPackage(config, { result: 'warning', detail });
+    return warning(config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
   };
   return {
     logger,
@@ -215,7 +186,7 @@ function collectWarnings(config: AuthenticatorConfig) {
         const { problem } = JSON.parse(line);
         return typeof problem !== 'string' || !isReported(problem);
       };
-      return warningLines.filter(isNew).map(toFinding);
+      return warningLines.filter(isNew).flatMap(toFindings);
     },
   };
 }

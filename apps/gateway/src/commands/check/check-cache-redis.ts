@@ -11,7 +11,7 @@ import { changeScript, putScript, takeScript } from '../../login/attempts/pendin
 import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, toFinding } from '../finding.ts';
+import { type Finding, ok, toFinding, warning } from '../finding.ts';
 import { roundedDuration } from '../times.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 
@@ -35,9 +35,7 @@ export async function checkCacheRedis(
     ];
     const blocks = selectBlocks(listing).length;
     const state = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
-    return problems.length === 0
-      ? [{ result: 'ok', detail: `reached and writable; ${state}` }]
-      : problems;
+    return problems.length === 0 ? ok(`reached and writable; ${state}`) : problems;
   };
   return await withCacheRedis(context, config, look);
 }
@@ -89,13 +87,10 @@ function checkList(
 ): readonly Finding[] {
   if (isWholeList(revision) || startsWithoutBlocks) return [];
   const problem = 'it has no revocation list, since it is new or lost its data';
-  return [
-    {
-      result: 'warning',
-      detail: `${problem}: gateways that start let no one in until one that ran before reaches it`,
-      fix: 'if this Redis is new, start a gateway, and run: sallyport revoke --all',
-    },
-  ];
+  return warning(
+    `${problem}: gateways that start let no one in until one that ran before reaches it`,
+    'if this Redis is new, start a gateway, and run: sallyport revoke --all',
+  );
 }
 
 /** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */
@@ -119,17 +114,14 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   // A smaller difference has no effect.
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
-  return [
-    {
-      result: 'warning',
-      detail: `its clock is ${roundedDuration(difference)} ${place} the clock of this host`,
-      fix: 'synchronize the clocks',
-    },
-  ];
+  return warning(
+    `its clock is ${roundedDuration(difference)} ${place} the clock of this host`,
+    'synchronize the clocks',
+  );
 }
 
 async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
   const servers = await readServers(redis, 'cache', 'maxmemory-policy is noeviction');
   const lost = "the revocation list and the lockout guard's counts";
-  return 'problem' in servers ? [servers.problem] : evictionProblems(servers.all, lost);
+  return 'problem' in servers ? servers.problem : evictionProblems(servers.all, lost);
 }

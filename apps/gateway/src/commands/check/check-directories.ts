@@ -4,7 +4,7 @@ import type { AuthenticatorConfig } from '../../config/types.ts';
 import { joinValues } from '../../engine/directory/with-directory.ts';
 import { directoryProblems } from '../../runtime/assemble-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, toPlacedFinding } from '../finding.ts';
+import { type Finding, toPlacedFinding, warning } from '../finding.ts';
 import { createList } from './check-known-users.ts';
 
 /** Returns how `directory` of the config uses an authenticator. */
@@ -46,13 +46,11 @@ export function checkLookedUpBy({ config, authenticator }: Listed): readonly Fin
   const lacking = users.filter((user) => joinValues(user, lookUpKey).length !== 1);
   const keyText =
     typeof lookUpKey === 'object' ? `exactly one value of extra ${lookUpKey.extra}` : 'a uid';
-  const fix =
-    typeof lookUpKey === 'object'
-      ? `set the option of ${name} that gives its users this key of extra, or another directory.by`
-      : `set the option of ${name} that gives its users a uid, or another directory.by`;
+  const lookUpValue = typeof lookUpKey === 'object' ? 'this key of extra' : 'a uid';
+  const fix = `set the option of ${name} that gives its users ${lookUpValue}, or another directory.by`;
   if (lacking.length > 0 && lacking.length === users.length) {
     const detail = `no user of ${name} has ${printable(keyText)}, so none can be looked up in ${directoryName}`;
-    return [{ result: 'warning', detail: withhold(detail), fix }];
+    return warning(withhold(detail), fix);
   }
   const list = createList();
   for (const { username } of lacking) list.add(printable(username));

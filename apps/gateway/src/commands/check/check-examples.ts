@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../../config/types.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
 /** Matches the domains that no one has (RFC 2606), and hosts below them. */
 const ofExamples = /(?<![\w-])example\.(com|net|org)(?![\w.-])/i;
@@ -27,6 +27,5 @@ export function checkExamples({ server, login, provenance }: NamingConfig): read
     .filter(([, value]) => ofExamples.test(value))
     .map(([setting, value]) => `${setting} (${value})`);
   if (examples.length === 0) return [];
-  const detail = `names of an example are left: ${examples.join(', ')}`;
-  return [{ result: 'warning', detail, fix: 'write your own names' }];
+  return warning(`names of an example are left: ${examples.join(', ')}`, 'write your own names');
 }

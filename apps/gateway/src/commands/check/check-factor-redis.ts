@@ -6,7 +6,7 @@ import { createFactorStore, replaceScript } from '../../login/factors/factor-sto
 import { withFactorRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { readAll, unreadableText } from '../factors/list.ts';
-import { type Finding, toFinding } from '../finding.ts';
+import { type Finding, ok, toFinding } from '../finding.ts';
 import { evictionProblems, luaProblems, persistenceProblems, readServers } from './redis-info.ts';
 
 /** Reaches the Redis of second factors, and tries what the gateway and its commands do there. */
@@ -29,7 +29,7 @@ export async function checkFactorRedis(
       ...(await luaProblems(redis, 'factor')),
     ];
     if (problems.length > 0) return problems;
-    return [{ result: 'ok', detail: `reached and writable; records: ${readable.length}` }];
+    return ok(`reached and writable; records: ${readable.length}`);
   };
   return await withFactorRedis(context, config, secondFactor, look);
 }
@@ -49,7 +49,7 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
 
 async function serverProblems(redis: ProbedRedis, { required }: SecondFactorConfig) {
   const servers = await readServers(redis, 'factor', 'it persists and does not evict');
-  if ('problem' in servers) return [servers.problem];
+  if ('problem' in servers) return servers.problem;
   const effect =
     required === 'none'
       ? 'people who had one log in with the password alone then'

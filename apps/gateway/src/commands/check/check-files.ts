@@ -9,7 +9,7 @@ import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, runCheck, toFinding } from '../finding.ts';
+import { type Finding, ok, runCheck, toFinding, warning } from '../finding.ts';
 import { listNames } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
@@ -67,9 +67,7 @@ export async function checkLogin({
   return [
     ...(await Promise.all(authorities)).flat(),
     ...(await checkLoginAuthority(login)),
-    ...(cache.redis === undefined
-      ? [{ result: 'warning', detail: unsealed, fix: 'add cache.redis' } as const]
-      : []),
+    ...(cache.redis === undefined ? warning(unsealed, 'add cache.redis') : []),
   ];
 }
 
@@ -87,7 +85,7 @@ function authorityProblems(
     `${place} contains no CA, but the certificate of ${server.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
     'certificate is renewed, and no other server';
   const fix = `write the certificate of the CA that signed it (${server.issuer.replaceAll('\n', ', ')})`;
-  return [{ result: 'warning', detail, fix }];
+  return warning(detail, fix);
 }
 
 /**
@@ -146,7 +144,7 @@ async function checkTls(
   findProblems: (server: X509Certificate) => Promise<readonly ProblemWords[]>,
   advice = '',
 ): Promise<readonly Finding[]> {
-  if (reading === undefined) return [{ result: 'ok', detail: 'none: plain HTTP on loopback' }];
+  if (reading === undefined) return ok('none: plain HTTP on loopback');
   const { cert, certificates, warnings } = await reading;
   const server = new X509Certificate(cert);
   return [

@@ -3,14 +3,12 @@ import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createIdentityPolicy, credentialIdKey } from '../../engine/chain/identity-policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
-const withoutUid = {
-  result: 'warning',
-  detail:
-    'users of login.authenticators have no uid, so a new user with the same name gets their sessions',
-  fix: 'set the option that gives users a uid, such as user.attributes.uid',
-} as const;
+const withoutUid = warning(
+  'users of login.authenticators have no uid, so a new user with the same name gets their sessions',
+  'set the option that gives users a uid, such as user.attributes.uid',
+);
 
 /** How many users are listed one by one. */
 const maxListed = 5;
@@ -65,7 +63,7 @@ export function checkKnownUsers(
       'write them without it, or remove username.prefix or groups.prefix of the authenticator',
     ),
     ...(isUidMissing && gatewayConfig.login?.authenticators.includes(config.name)
-      ? [withoutUid]
+      ? withoutUid
       : []),
   ];
 }

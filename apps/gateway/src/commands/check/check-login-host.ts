@@ -1,6 +1,6 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import type { GatewayConfig } from '../../config/types.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
 /**
  * Warns of API servers on the host name of the login server: cookies know no ports. On a loopback address, someone tries it out.
@@ -13,9 +13,10 @@ export function checkLoginHost({
   if (isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))) return [];
   return Object.entries(login.clusters)
     .filter(([, { server }]) => URL.parse(server)?.hostname === hostname)
-    .map(([name]) => ({
-      result: 'warning',
-      detail: `login.publicUrl and login.clusters.${name}.server have the same host name (${hostname}): browsers send the cookies of a login to all services on this name, and accept cookies from them`,
-      fix: 'give the login server a host name that no other service has',
-    }));
+    .flatMap(([name]) =>
+      warning(
+        `login.publicUrl and login.clusters.${name}.server have the same host name (${hostname}): browsers send the cookies of a login to all services on this name, and accept cookies from them`,
+        'give the login server a host name that no other service has',
+      ),
+    );
 }

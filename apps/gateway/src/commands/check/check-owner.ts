@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { nameOfGroup } from '../../config/permission.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 import { names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
 
@@ -42,10 +42,8 @@ export async function checkOwner(
   account: ServiceAccount | undefined,
 ): Promise<readonly Finding[]> {
   if (account === undefined) return [];
-  const trusted = [
-    file,
-    ...files.filter(({ secret }) => secret !== true).map((trustedFile) => trustedFile.file),
-  ];
+  const publicFiles = files.filter(({ secret }) => secret !== true);
+  const trusted = [file, ...publicFiles.map((publicFile) => publicFile.file)];
   const paths = [...new Set([...trusted, ...trusted.map(dirname)])];
   const stats = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
   const owned = paths.filter((_, index) => stats[index]?.uid === account.uid).map(shellQuoted);
@@ -57,22 +55,16 @@ export async function checkOwner(
   const gateway = `${account.name}, the account of the gateway`;
   return [
     ...(owned.length > 0
-      ? [
-          {
-            result: 'warning' as const,
-            detail: `what decides who gets in belongs to ${gateway}: an attacker who takes over the gateway can change it`,
-            fix: `run, as root: chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
-          },
-        ]
+      ? warning(
+          `what decides who gets in belongs to ${gateway}: an attacker who takes over the gateway can change it`,
+          `run, as root: chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
+        )
       : []),
     ...(isReadable
-      ? [
-          {
-            result: 'warning' as const,
-            detail: `${key} can be read by ${gateway}: an attacker who takes over the gateway can make certificates that everyone trusts`,
-            fix: 'keep that key offline (docs/install/certificates.md)',
-          },
-        ]
+      ? warning(
+          `${key} can be read by ${gateway}: an attacker who takes over the gateway can make certificates that everyone trusts`,
+          'keep that key offline (docs/install/certificates.md)',
+        )
       : []),
   ];
 }

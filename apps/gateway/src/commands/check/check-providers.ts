@@ -10,7 +10,7 @@ import {
   redirectUri,
 } from '../../runtime/assemble-provider.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, runCheck, toPlacedFinding } from '../finding.ts';
+import { type Finding, ok, runCheck, toPlacedFinding, warning } from '../finding.ts';
 
 type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
@@ -46,8 +46,9 @@ async function checkProvider(
   const check = `login provider ${name}`;
   const reached = await runCheck(check, async () => {
     requireSupport(await readDocument(issuer), provider.clientSecret);
-    const detail = `${issuer.issuer} answers. Register ${redirectUri(login, name)} there as a redirect URI`;
-    return [{ result: 'ok', detail }];
+    return ok(
+      `${issuer.issuer} answers. Register ${redirectUri(login, name)} there as a redirect URI`,
+    );
   });
   if (config.directory !== undefined) return reached;
   const lifetime = durationText(providerLifetime(provider, login, config));
@@ -64,11 +65,8 @@ async function checkProvider(
 function addressWarning({ publicUrl, providers }: LoginConfig): readonly Finding[] {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (Object.keys(providers).length === 0 || isIP(host) === 0 || isLoopback(host)) return [];
-  return [
-    {
-      result: 'warning',
-      detail: `login.publicUrl: some providers accept no redirect URI with an address such as ${host}`,
-      fix: 'give the login server a DNS name',
-    },
-  ];
+  return warning(
+    `login.publicUrl: some providers accept no redirect URI with an address such as ${host}`,
+    'give the login server a DNS name',
+  );
 }

@@ -1,7 +1,7 @@
 import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../config/types.ts';
 import { createFactorPolicy, type FactorPolicy } from '../../login/factors/policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, ok } from '../finding.ts';
 
 interface Created {
   readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews' | 'username'>;
@@ -34,7 +34,7 @@ export function checkSecondFactor(
     })),
   ];
   return [
-    { result: 'ok', detail: policyText(secondFactor) },
+    ...ok(policyText(secondFactor)),
     ...bypasses.map((bypass): Finding => ({ result: 'warning', ...bypass })),
     ...otherTokens(login, created),
   ];
@@ -112,10 +112,5 @@ function otherTokens(login: LoginConfig, created: readonly Created[]): readonly 
     )
     .map(({ config }) => config.name);
   if (names.length === 0) return [];
-  return [
-    {
-      result: 'ok',
-      detail: `tokens of ${names.join(', ')} need no second factor: anyone who has one gets in`,
-    },
-  ];
+  return ok(`tokens of ${names.join(', ')} need no second factor: anyone who has one gets in`);
 }

@@ -1,6 +1,6 @@
 import type { Authenticator } from '@sallyport/authenticator';
 import type { AuthenticatorConfig, LoginConfig } from '../../config/types.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
 /** An authenticator that is asked about a name and a password. */
 interface LoginAuthenticator {
@@ -74,10 +74,10 @@ export function findSharedNames(
   );
   const isLoginApart = atLogin.includes(', ') && !byToken.includes(atLogin);
   return [
-    ...byToken.map((names) =>
+    ...byToken.flatMap((names) =>
       describe(names, names === atLogin ? 'in a token or at a login' : 'in a token'),
     ),
-    ...(isLoginApart ? [describe(atLogin, 'at a login')] : []),
+    ...(isLoginApart ? describe(atLogin, 'at a login') : []),
   ];
 }
 
@@ -89,17 +89,14 @@ function joinNames(group: readonly LoginAuthenticator[]): string {
   return group.map(({ config }) => config.name).join(', ');
 }
 
-function describe(names: string, place: string): Finding {
-  return {
-    result: 'warning',
-    detail:
-      `${names}: they are asked in this order about a name and a password ${place}, and the first one that knows the name decides. ` +
+function describe(names: string, place: string): readonly Finding[] {
+  return warning(
+    `${names}: they are asked in this order about a name and a password ${place}, and the first one that knows the name decides. ` +
       'A user of a later one whose name an earlier one also knows is refused, even with the right password. If an earlier ' +
       'one refuses names that it does not know (user.unknown: rejected), no user of a later one gets access',
-    fix:
-      'if two of them can have the same name, let their users log in by different names: see "Two directories that share ' +
+    'if two of them can have the same name, let their users log in by different names: see "Two directories that share ' +
       'names" in docs/identity-policy.md',
-  };
+  );
 }
 
 /** Finds authenticators whose users of one name are one user to Kubernetes, whatever they typed. */
@@ -110,10 +107,9 @@ function findSharedPrefixes(configs: readonly Tried['config'][]): readonly Findi
     const names = group.map(({ name }) => name).join(', ');
     const shared =
       prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
-    return {
-      result: 'warning' as const,
-      detail: `${names}: they have ${shared}, so different people with the same name there are one user to Kubernetes, with all rights of that user`,
-      fix: 'give each a username.prefix of its own, unless a name is the same person in all of them, or their options keep the names apart',
-    };
+    return warning(
+      `${names}: they have ${shared}, so different people with the same name there are one user to Kubernetes, with all rights of that user`,
+      'give each a username.prefix of its own, unless a name is the same person in all of them, or their options keep the names apart',
+    );
   });
 }

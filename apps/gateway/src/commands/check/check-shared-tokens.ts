@@ -1,5 +1,5 @@
 import type { AuthenticatorConfig } from '../../config/types.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
 interface Tried<Ability extends string> {
   readonly config: Pick<AuthenticatorConfig, 'name' | 'problem'>;
@@ -17,18 +17,16 @@ export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): read
     const later = marked.slice(index + 1).filter(({ prefix }) => {
       return prefix.startsWith(earlier.prefix) || earlier.prefix.startsWith(prefix);
     });
-    return later.map(({ name, prefix }): Finding => {
+    return later.flatMap(({ name, prefix }) => {
       const prefixes =
         earlier.prefix === prefix
           ? `tokens of both begin with ${prefix}`
           : `their tokens begin with ${earlier.prefix} and ${prefix}, and one of these begins with the other`;
-      return {
-        result: 'warning',
-        detail:
-          `${earlier.name} and ${name}: ${prefixes}, so each token of one is also sent to the other, for nothing; ` +
+      return warning(
+        `${earlier.name} and ${name}: ${prefixes}, so each token of one is also sent to the other, for nothing; ` +
           `and if ${earlier.name} refuses tokens that it does not know, ${name} is never asked`,
-        fix: 'give each a tokenPrefix of its own',
-      };
+        'give each a tokenPrefix of its own',
+      );
     });
   });
 }
@@ -41,14 +39,12 @@ export function checkTokenStores(chain: readonly Tried<'tokenStore'>[]): readonl
     return chain
       .slice(index + 1)
       .filter(({ authenticator }) => authenticator?.tokenStore === tokenStore)
-      .map(
-        (later): Finding => ({
-          result: 'warning',
-          detail:
-            `${describe(earlier)} and ${describe(later)} store the records of their tokens in one place (${tokenStore}), so ` +
+      .flatMap((later) =>
+        warning(
+          `${describe(earlier)} and ${describe(later)} store the records of their tokens in one place (${tokenStore}), so ` +
             'token list and revoke for one also show and revoke tokens of the other',
-          fix: 'give one of them a place of its own, such as another keyPrefix. Tokens under the old keyPrefix become unknown',
-        }),
+          'give one of them a place of its own, such as another keyPrefix. Tokens under the old keyPrefix become unknown',
+        ),
       );
   });
 }

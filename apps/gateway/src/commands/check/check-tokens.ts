@@ -2,7 +2,7 @@ import { printable } from '../../base/logging/printable.ts';
 import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
 /** The parts of a config that decide about tokens. */
 export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'>;
@@ -26,7 +26,7 @@ const unknownAudiences = {
 function checkAudiences(
   { authenticator, config }: CreatedAuthenticator,
   { server, login }: CheckedParts,
-): Finding[] {
+): readonly Finding[] {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const accepted = new Set([...server.apiAudiences, ...clusters]);
   // People log in with these tokens, and no API server has to accept them.
@@ -45,7 +45,7 @@ function checkAudiences(
       if (audiences.some((audience) => accepted.has(audience) || clients.includes(audience)))
         return [];
       const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${reason}`;
-      return { result: 'warning', detail: printable(config.withhold(detail)), fix };
+      return warning(printable(config.withhold(detail)), fix);
     });
   } catch (error) {
     return [
@@ -61,7 +61,7 @@ function checkAudiences(
 function checkRecognition(
   { authenticator, config }: CreatedAuthenticator,
   { authenticators }: CheckedParts,
-): Finding[] {
+): readonly Finding[] {
   // Its look-ups cost nothing, so no token leaves the gateway.
   const isLocal = config.plugin.caching === 'none';
   if (authenticator.recognizes !== undefined || isLocal || authenticators.length < 2) return [];
@@ -69,5 +69,5 @@ function checkRecognition(
     'the plugin has no recognizes(), so its backend gets each token that no authenticator before it has decided, including ' +
     'tokens and passwords of users of the others';
   const fix = 'use a plugin that recognizes its tokens, or trust its backend with all of them';
-  return [{ result: 'warning', detail, fix }];
+  return warning(detail, fix);
 }

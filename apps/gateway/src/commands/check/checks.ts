@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../../config/types.ts';
 import { probeOutput } from '../../observe/audit/output.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, toPlacedFinding } from '../finding.ts';
+import { type Finding, ok, toPlacedFinding } from '../finding.ts';
 import { checkPermissions, type TrustedFile } from '../permissions.ts';
 import { checkAddress } from './check-address.ts';
 import type { TriedAuthenticator } from './check-authenticators.ts';
@@ -36,7 +36,7 @@ export interface Check {
 
 /** All checks, in the order of what is printed. They run at the same time. */
 export const checks: readonly Check[] = [
-  { name: 'config', run: ({ config }) => [{ result: 'ok', detail: config.file }] },
+  { name: 'config', run: ({ config }) => ok(config.file) },
   { name: 'config', run: ({ config }) => config.warnings.map(toWarning) },
   { name: 'config', run: ({ config }) => checkExamples(config) },
   { name: 'login', run: ({ config }) => checkLoginHost(config) },
@@ -101,9 +101,7 @@ function checkListen(section: 'server' | 'admin' | 'login'): Check {
 async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
   if (audit === undefined) return [];
   await probeOutput(audit);
-  const detail =
-    audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
-  return [{ result: 'ok', detail }];
+  return ok(audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`);
 }
 
 async function listCreated({ authenticators }: Pick<CheckContext, 'authenticators'>) {

@@ -5,7 +5,7 @@ import {
   type ServerInfo,
 } from '@sallyport/redis-connection';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, warning } from '../finding.ts';
 
 /**
  * Asks each server of a Redis for INFO, which is a right of its own.
@@ -17,13 +17,13 @@ export async function readServers(
   redis: ProbedRedis,
   use: RedisUse,
   question: string,
-): Promise<{ readonly all: readonly ServerInfo[] } | { readonly problem: Finding }> {
+): Promise<{ readonly all: readonly ServerInfo[] } | { readonly problem: readonly Finding[] }> {
   try {
     return { all: await redis.probe(use, readInfo) };
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     const detail = `INFO failed, so it is unknown whether ${question}: ${error.message}`;
-    return { problem: { result: 'warning', detail } };
+    return { problem: warning(detail) };
   }
 }
 
@@ -38,12 +38,7 @@ export function evictionProblems(
   if (evicting.length === 0) return [];
   const [policy] = evicting;
   return policy === undefined
-    ? [
-        {
-          result: 'warning',
-          detail: 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
-        },
-      ]
+    ? warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')
     : [
         {
           result: 'error',
@@ -69,13 +64,12 @@ export function persistenceProblems(
   const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = volatile;
   if (enabled === undefined) {
     const detail = `INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors`;
-    return [{ result: 'warning', detail }];
+    return warning(detail);
   }
-  const fix = 'set appendonly yes (docs/redis.md)';
   // INFO does not show save points. rdb_last_bgsave_time_sec is -1 until a snapshot was made.
   const detail =
     lastSnapshot === '-1'
       ? `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all second factors, and ${effect}`
       : 'it has no append-only file: a crash undoes what was written after its last snapshot, so factors that were added since are gone, and codes and factors that were used up or removed since are valid again';
-  return [{ result: 'warning', detail, fix }];
+  return warning(detail, 'set appendonly yes (docs/redis.md)');
 }
