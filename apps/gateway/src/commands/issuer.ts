@@ -1,4 +1,12 @@
-import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
+import type {
+  IssuedToken,
+  Revocation,
+  TokenFilter,
+  TokenIssuer,
+  TokenRequest,
+  TokenSelection,
+  UserInfo,
+} from '@sallyport/authenticator';
 import { FixableError, nearest, placed } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createIdentityPolicy, type NamedUser } from '../engine/chain/identity-policy.ts';
@@ -144,20 +152,14 @@ function describeProblem(
   return new FixableError(message, fix);
 }
 
-type WithoutSignal<Call> = Call extends (...args: [...infer Args, AbortSignal]) => infer Result
-  ? (...args: Args) => Result
-  : never;
-
 /** An issuer whose calls end, and whose errors name the authenticator and its place in the config. */
-type LimitedIssuer = {
-  readonly [Call in 'create' | 'list' | 'revoke']: WithoutSignal<TokenIssuer[Call]>;
-};
+type LimitedIssuer = ReturnType<typeof limitIssuer>;
 
 function limitIssuer(
   issuer: TokenIssuer,
   { signal, wait, limitEach }: Interrupt,
   setup: IssuerSetup,
-): LimitedIssuer {
+) {
   async function* reportErrors<Item>(
     list: () => AsyncIterable<Item>,
     failure: string,
@@ -170,7 +172,7 @@ function limitIssuer(
     }
   }
   return {
-    async create(request) {
+    async create(request: TokenRequest) {
       try {
         return await wait(() => issuer.create(request, signal));
       } catch (error) {
@@ -181,8 +183,9 @@ function limitIssuer(
         throw new FixableError(problem, `to see whether it did, run: ${look}`);
       }
     },
-    list: (filter) => reportErrors(() => issuer.list(filter, signal), 'could not list its tokens'),
-    revoke: (selection, revocation) => {
+    list: (filter: TokenFilter) =>
+      reportErrors(() => issuer.list(filter, signal), 'could not list its tokens'),
+    revoke(selection: TokenSelection, revocation: Revocation) {
       const secrets = 'token' in selection ? [selection.token] : [];
       return reportErrors(
         () => issuer.revoke(selection, revocation, signal),

@@ -53,12 +53,9 @@ export async function block(
   const checked =
     draft.kind === 'user' ? await checkName(context, config, draft.name, options.wait) : undefined;
   const { for: length, reason } = options;
-  const otherArgs = [
-    '--for',
-    durationText(length),
-    ...(reason === undefined ? [] : ['--reason', reason]),
-  ];
-  const wordsFor = (name: string) => ['block', '--user', name, ...otherArgs];
+  const reasonArgs = reason === undefined ? [] : ['--reason', reason];
+  const blockArgs = ['--for', durationText(length), ...reasonArgs];
+  const wordsFor = (name: string) => ['block', '--user', name, ...blockArgs];
   if (checked && options.exact !== true) refuseOtherName(context, checked, wordsFor);
   let replaced: Entry | undefined;
   const publication = await publishWithInterrupt(context, config, options, (listing) => {
@@ -111,12 +108,8 @@ export async function unblock(context: CommandContext, options: EntryOptions): P
     return report(context, publication, options.output, [text, mayStillBeRefused]);
   } catch (error) {
     if (error instanceof NotBlocked && draft.kind === 'user') {
-      const wordsFor = (name: string) => ['unblock', '--user', name];
-      remarkOtherName(
-        context,
-        await checkName(context, config, draft.name, options.wait),
-        wordsFor,
-      );
+      const checked = await checkName(context, config, draft.name, options.wait);
+      remarkOtherName(context, checked, (name) => ['unblock', '--user', name]);
     }
     throw error;
   }

@@ -97,11 +97,8 @@ export async function unlock(context: CommandContext, options: EntryOptions): Pr
     cleared: cleared.map(lockoutJson),
   }));
   if (cleared.length > 0) return code;
-  remarkDoubts(context, await checkName(context, config, draft.name, options.wait), (name) => [
-    'unlock',
-    '--user',
-    name,
-  ]);
+  const checked = await checkName(context, config, draft.name, options.wait);
+  remarkDoubts(context, checked, (name) => ['unlock', '--user', name]);
   return code === exitCodes.success ? exitCodes.negative : code;
 }
 

@@ -2,7 +2,6 @@ import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import type { ProblemWords } from '../../config/problems.ts';
 import type { Confirmation, Publication } from '../../engine/revocation/confirmation.ts';
-import type { Entry } from '../../engine/revocation/list.ts';
 import type { Listing } from '../../engine/revocation/redis-list.ts';
 import { momentText, roundedDuration } from '../times.ts';
 
@@ -105,15 +104,11 @@ export function remarks(publication: Publication): readonly ProblemWords[] {
     !hadList && (entry.kind === 'all' ? newListRemark : noListRemark),
     ...unreadableRemark(unreadable),
     isAboveLimit && fullRemark,
-    supersededBy && supersededRemark(supersededBy),
+    supersededBy && {
+      message: `superseded: ${printable(supersededBy.by)} ran ${supersededBy.action} for the same subject at ${momentText(supersededBy.at)}`,
+    },
   ];
   return candidates.filter((remark) => typeof remark === 'object');
-}
-
-function supersededRemark(entry: Entry): ProblemWords {
-  return {
-    message: `superseded: ${printable(entry.by)} ran ${entry.action} for the same subject at ${momentText(entry.at)}`,
-  };
 }
 
 /** The last moment that a date can have, in milliseconds since 1970. Another client may write any time into the list. */

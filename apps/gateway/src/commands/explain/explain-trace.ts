@@ -89,9 +89,8 @@ export function printTrace(
 ): void {
   for (const userGroups of groups) {
     const { authenticator, directory, username, backend } = userGroups;
-    const from =
-      directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
-    context.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${from}\n`);
+    const source = describeSource(authenticator, directory);
+    context.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${source}\n`);
     const rows = makeGroupRows(config, userGroups);
     if (backend.length === 0) context.stdout.write('none: the backend names none\n');
     else printTable(context, ['BACKEND', 'KUBERNETES'], rows);
@@ -99,6 +98,10 @@ export function printTrace(
   if (steps.length > 0) context.stdout.write('\nSTEPS\n');
   for (const { authenticator, step } of steps)
     context.stdout.write(`${authenticator}: ${printable(step)}\n`);
+}
+
+export function describeSource(authenticator: string, directory?: string): string {
+  return directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
 }
 
 type UserGroups = ExplainTrace['report']['groups'][number];

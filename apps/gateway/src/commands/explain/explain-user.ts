@@ -19,7 +19,7 @@ import { lockoutJson } from '../users/named-lockouts.ts';
 import { readUserFacts, type TrailLine, type UserFacts } from '../users/user-facts.ts';
 import { canHaveName, findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
 import { cachedJson, cachedLines, readCachedAnswers } from './cached-of-user.ts';
-import { createTrace, type ExplainTrace, printTrace } from './explain-trace.ts';
+import { createTrace, describeSource, type ExplainTrace, printTrace } from './explain-trace.ts';
 import {
   type FactorsOfUser,
   factorLines,
@@ -41,13 +41,10 @@ export async function explainUser(
   options: UserOptions,
   redis?: ProbedRedis,
 ): Promise<ExitCode> {
-  const {
-    name: foundName,
-    isExact,
-    doubt,
-  } = await findUser(context, config, typedName, { isExact: options.exact, redis });
-  const { name, lookUps, trace } = await lookUpByAnyName(context, config, foundName);
-  remarkFound(context, typedName, name, doubt);
+  const match = await findUser(context, config, typedName, { isExact: options.exact, redis });
+  const { isExact } = match;
+  const { name, lookUps, trace } = await lookUpByAnyName(context, config, match.name);
+  remarkFound(context, typedName, name, match.doubt);
   const groups = trace.report.groups.flatMap(({ final }) => final);
   const accounts = trace.report.groups.flatMap(({ directory, username }) =>
     directory === undefined ? [] : [username],
@@ -170,27 +167,9 @@ function sessionRow(
   ];
 }
 
-function rowJson({
-  authenticator,
-  tokens,
-  reason,
-  answer,
-  account,
-  directory,
-  issued,
-  isNotForLogins = false,
-}: LookUpRow): object {
+function rowJson({ issued, isOfUser: _, isNotForLogins = false, ...row }: LookUpRow): object {
   const endedTokens = issued && { revoked: issued.revoked, expired: issued.expired };
-  return {
-    authenticator,
-    tokens,
-    reason,
-    answer,
-    account,
-    ...(directory !== undefined && { directory }),
-    ...(endedTokens && { endedTokens }),
-    isNotForLogins,
-  };
+  return { ...row, endedTokens, isNotForLogins };
 }
 
 /** A fact that can't be read is null, and has its reason in `unread`. */
@@ -237,23 +216,19 @@ function print(
 function accountLines(lookUps: readonly LookUpRow[]): readonly string[] {
   return lookUps.flatMap(({ authenticator, directory, account }) => {
     if (account === null) return [];
-    const where =
-      directory === undefined ? authenticator : `${directory} (directory of ${authenticator})`;
-    return [
-      `account in ${where}: ${account === 'good' ? 'nothing known against the user' : account}`,
-    ];
+    const state = account === 'good' ? 'nothing known against the user' : account;
+    return [`account in ${describeSource(authenticator, directory)}: ${state}`];
   });
 }
 
 /** Names each authenticator that knows the user, and that the login server does not ask. */
 function loginLines(lookUps: readonly LookUpRow[]): readonly string[] {
-  const names = lookUps.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
-    return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
-  });
-  return names.map(
-    (name) =>
-      `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`,
-  );
+  return lookUps
+    .filter(({ answer, isNotForLogins }) => isNotForLogins && answer !== 'not known')
+    .map(
+      ({ authenticator }) =>
+        `${authenticator} is not in login.authenticators: its users can't log in with kubectl sallyport`,
+    );
 }
 
 /** Describes blocks, lockouts and sessions, with the commands that change them. */
@@ -267,21 +242,13 @@ function userFactLines(
   const lines: string[] = [];
   const problemLine = createProblemLines();
   if ('problem' in blocks) lines.push(problemLine('blocked', blocks.problem));
-  else
-    lines.push(
-      ...(blocks.value.length === 0
-        ? ['not blocked']
-        : blocks.value.map((block) => blockLine(context, block, isExact))),
-    );
+  else if (blocks.value.length === 0) lines.push('not blocked');
+  else lines.push(...blocks.value.map((block) => blockLine(context, block, isExact)));
   if ('value' in blockedTokens)
     lines.push(...blockedTokens.value.map((block) => blockLine(context, block, isExact)));
   if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
-  else
-    lines.push(
-      ...(lockouts.value.length === 0
-        ? ['not locked out']
-        : lockoutLines(context, lockouts.value, isExact)),
-    );
+  else if (lockouts.value.length === 0) lines.push('not locked out');
+  else lines.push(...lockoutLines(context, lockouts.value, isExact));
   if ('problem' in sessions) lines.push(problemLine('sessions', sessions.problem));
   else if (login !== undefined)
     lines.push(sessionLine(context, name, login.sessions, sessions.value ?? [], isExact));
@@ -354,27 +321,19 @@ function tokenLines(
   name: string,
   lookUps: readonly LookUpRow[],
 ): readonly string[] {
+  const issuers = config.authenticators.filter(issuesTokens);
   return lookUps.flatMap(({ authenticator, tokens, issued }) => {
-    const issuingAuthenticator = config.authenticators.find((a) => a.name === authenticator);
-    if (
-      tokens === null ||
-      issued === undefined ||
-      issuingAuthenticator === undefined ||
-      !issuesTokens(issuingAuthenticator)
-    )
-      return [];
+    const issuer = issuers.find((a) => a.name === authenticator);
+    if (issuer === undefined || issued === undefined) return [];
     const ended = (['revoked', 'expired'] as const).flatMap((state) =>
       issued[state] > 0 ? `${issued[state]} ${state}` : [],
     );
     if (tokens === 0 && ended.length === 0) return [];
-    const list = setUpIssuer(context, config, issuingAuthenticator).toPaste(
-      'token',
-      'list',
-      '--user',
-      name,
-    );
+    const { toPaste } = setUpIssuer(context, config, issuer);
     const valid = `${tokens} valid ${tokens === 1 ? 'token' : 'tokens'} of ${authenticator}`;
-    return [`${[valid, ...ended].join(', ')}. To list all: ${list}`];
+    return [
+      `${[valid, ...ended].join(', ')}. To list all: ${toPaste('token', 'list', '--user', name)}`,
+    ];
   });
 }
 

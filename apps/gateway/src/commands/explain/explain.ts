@@ -139,30 +139,17 @@ function makeRows(
       const reason = reviews ? notAsked : 'no review asks it (reviews: false)';
       return { authenticator, answer: 'not asked', reason, milliseconds: null };
     }
-    const milliseconds = answer.seconds * 1000;
-    if ('error' in answer) {
-      return {
-        authenticator,
-        answer: unavailable,
-        reason: answer.error.message,
-        milliseconds,
-      };
-    }
+    const row = { authenticator, milliseconds: answer.seconds * 1000 };
+    if ('error' in answer) return { ...row, answer: unavailable, reason: answer.error.message };
     const { decision, recognized, failure, until } = answer;
     if (failure !== undefined) {
       const cached = { until: until === undefined ? null : new Date(until) };
-      return {
-        authenticator,
-        answer: unavailable,
-        reason: failure.message,
-        milliseconds,
-        cached,
-      };
+      return { ...row, answer: unavailable, reason: failure.message, cached };
     }
     const noOpinionReason = recognized ? 'does not know the token' : whyNot(authenticator);
     const refusalReason = decision.kind === 'rejected' ? decision.reason : noOpinionReason;
     const reason = decision.kind === 'authenticated' ? decision.user.username : refusalReason;
-    return { authenticator, answer: decision.kind, reason, milliseconds };
+    return { ...row, answer: decision.kind, reason };
   });
 }
 

@@ -41,7 +41,9 @@ export async function resetFactors(
   };
   const records = await removeRecords(context, config, name);
   const isText = options.output === 'text';
-  if (isText) context.stdout.write(`${removedLines(context, name, records).join('\n')}\n`);
+  const lines = records.records.map((userRecord) => removedLine(context, name, userRecord));
+  if (lines.length === 0) lines.push(`no second factor of user ${name} is stored.`);
+  if (isText) context.stdout.write(`${lines.map(printable).join('\n')}\n`);
   const unlocked = await publish(context, config, draft);
   if (isText)
     context.stdout.write((unlocked ?? []).map((lockout) => forgotLine(name, lockout)).join(''));
@@ -138,15 +140,6 @@ function againText({ login }: FactorConfig, { search }: UserRecords): string {
   if (required === 'all') return needs;
   if (required === 'none') return needsNone;
   return `A member of ${required.groups.join(', ')} can't log in until they have used a new invitation; for others, the password alone is enough now.`;
-}
-
-function removedLines(
-  context: CommandContext,
-  name: string,
-  { records }: UserRecords,
-): readonly string[] {
-  if (records.length === 0) return [`no second factor of user ${printable(name)} is stored.`];
-  return records.map((userRecord) => printable(removedLine(context, name, userRecord)));
 }
 
 function removedLine(

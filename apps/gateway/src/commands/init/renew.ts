@@ -172,18 +172,10 @@ async function requireCalledHost(folder: string, hosts: readonly string[]): Prom
 
 /** Returns the host that the kubeconfig of kube-apiserver calls; undefined: the file was changed, and does not say. */
 async function readCalledHost(folder: string): Promise<string | undefined> {
-  const text = await readText(join(folder, names.kubeconfig), mebibyte).catch(() => '');
-  return ifReadable((): string => {
-    const { cluster } = parse(text).clusters[0];
-    return (
-      cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1')
-    );
-  });
-}
-
-function ifReadable<Value>(parseValue: () => Value): Value | undefined {
   try {
-    return parseValue();
+    const { clusters } = parse(await readText(join(folder, names.kubeconfig), mebibyte));
+    const { server, 'tls-server-name': tlsName } = clusters[0].cluster;
+    return tlsName ?? new URL(server).hostname.replace(/^\[(.*)\]$/, '$1');
   } catch {
     return undefined;
   }

@@ -224,15 +224,9 @@ async function remarkOtherSessions(
   user: string,
 ) {
   if (name !== config.login?.sessions) return;
-  const wordsFor = (username: string) => [
-    'token',
-    'list',
-    '--authenticator',
-    name,
-    '--user',
-    username,
-  ];
-  remarkOtherName(context, await checkName(context, config, user), wordsFor);
+  const words = ['token', 'list', '--authenticator', name, '--user'];
+  const checked = await checkName(context, config, user);
+  remarkOtherName(context, checked, (username) => [...words, username]);
 }
 
 function emptyRemark(

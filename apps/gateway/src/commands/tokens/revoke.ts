@@ -45,12 +45,8 @@ async function remarkUser(
   { authenticator, wait }: EntryOptions,
 ): Promise<void> {
   const authenticatorArgs = authenticator === undefined ? [] : ['--authenticator', authenticator];
-  remarkDoubts(context, await checkName(context, config, draft.name, wait), (name) => [
-    'revoke',
-    '--user',
-    name,
-    ...authenticatorArgs,
-  ]);
+  const checked = await checkName(context, config, draft.name, wait);
+  remarkDoubts(context, checked, (name) => ['revoke', '--user', name, ...authenticatorArgs]);
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */

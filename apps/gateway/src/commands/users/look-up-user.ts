@@ -36,10 +36,8 @@ export async function lookUpUser(
       plugin.lookUp !== undefined ||
       (plugin.revalidate !== undefined && issued === undefined && directory === undefined);
     if (!isAsked && issued === undefined) {
-      return {
-        ...row,
-        ...(await lookUpByDirectory(config, authenticator, username, observer, limit)),
-      };
+      const answer = await lookUpByDirectory(config, authenticator, username, observer, limit);
+      return { ...row, ...answer };
     }
     const rowWithTokens = { ...row, tokens: issued?.digests.length ?? null, issued };
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
@@ -48,13 +46,10 @@ export async function lookUpUser(
       : issued?.user;
     if (user === undefined) {
       // The groups of tokens that have ended count no more.
-      const hadTokens = issued !== undefined && issued.revoked + issued.expired > 0;
-      if (hadTokens)
-        return {
-          ...rowWithTokens,
-          answer: 'known',
-          reason: authenticator.username.prefix + username,
-        };
+      if (issued !== undefined && issued.revoked + issued.expired > 0) {
+        const reason = authenticator.username.prefix + username;
+        return { ...rowWithTokens, answer: 'known', reason };
+      }
       const account = plugin.revalidate ? 'not found' : null;
       return { ...rowWithTokens, answer: 'not known', account };
     }
@@ -63,18 +58,12 @@ export async function lookUpUser(
     observer.onNames(name, user, kubernetesUser);
     if (violation)
       return { ...rowWithTokens, answer: 'refused by policy', reason: violation.rule, account };
-    const knownRow = {
-      ...rowWithTokens,
-      answer: 'known',
-      reason: kubernetesUser.username,
-      account,
-    } as const;
+    const reason = kubernetesUser.username;
+    const knownRow = { ...rowWithTokens, answer: 'known', reason, account } as const;
     if (directory === undefined) return knownRow;
     const joinedAuthenticator = { ...authenticator, directory };
-    return joinRows(
-      knownRow,
-      await lookUpInDirectory(config, joinedAuthenticator, user, observer, limit),
-    );
+    const answer = await lookUpInDirectory(config, joinedAuthenticator, user, observer, limit);
+    return joinRows(knownRow, answer);
   } catch (error) {
     return { ...row, answer: unavailable, ...describeFailure(authenticator, error) };
   }

@@ -20,21 +20,9 @@ export async function namedLockouts(
   return name === undefined ? lockouts : lockouts.filter(({ user }) => user === name);
 }
 
-export function lockoutJson({
-  user,
-  authenticator,
-  subject,
-  refused,
-  isLockedOut,
-  until,
-}: NamedLockout): object {
+export function lockoutJson(lockout: NamedLockout): object {
+  const { user, authenticator, subject, refused, isLockedOut: lockedOut } = lockout;
   const subjectJson = isCodeSubject(subject) ? { secondFactor: true } : { subject };
-  return {
-    user,
-    authenticator,
-    ...subjectJson,
-    refused,
-    lockedOut: isLockedOut,
-    until: new Date(until),
-  };
+  const until = new Date(lockout.until);
+  return { user, authenticator, ...subjectJson, refused, lockedOut, until };
 }

@@ -153,21 +153,13 @@ const loginEvents: ReadonlySet<unknown> = proofActions;
 
 /** Whether a line of the trail is about a user, or about the user of a token whose account it is. A refused user has the name of the backend there, unless a block refused the token. */
 function isAbout(
-  {
-    event,
-    username,
-    account,
-    subject,
-    authenticator,
-    reason,
-    kind,
-    name: entryName,
-  }: Readonly<Record<string, unknown>>,
+  line: Readonly<Record<string, unknown>>,
   name: string,
   prefixes: ReadonlyMap<unknown, string>,
 ): boolean {
-  if (username === name || account === name || (kind === 'user' && entryName === name)) return true;
-  if (typeof subject !== 'string') return false;
-  const isPrefixed = reason === 'blocked' && !loginEvents.has(event);
-  return (isPrefixed ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;
+  if (line.username === name || line.account === name) return true;
+  if (line.kind === 'user' && line.name === name) return true;
+  if (typeof line.subject !== 'string') return false;
+  const isPrefixed = line.reason === 'blocked' && !loginEvents.has(line.event);
+  return (isPrefixed ? '' : (prefixes.get(line.authenticator) ?? '')) + line.subject === name;
 }

@@ -128,29 +128,13 @@ export async function findUser(
       : candidates.filter((candidate) => isKnown(candidate, answers));
   const [match, ...furtherMatches] = matches;
   if (match !== undefined && furtherMatches.length === 0) {
-    const unasked = answers.filter(
-      ({ answer, isOfUser = false }) =>
-        !isOfUser && (answer === unavailable || answer === "can't be looked up"),
-    );
-    const doubts = new Set(
-      unasked.map(
-        ({ authenticator, answer }) =>
-          `${authenticator} ${answer === unavailable ? 'failed with an error' : answer}`,
-      ),
-    );
-    return {
-      ...match,
-      doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})`,
-    };
+    return { ...match, doubt: describeDoubt(answers) };
   }
-  const unchecked = answers.filter(({ answer }) => answer === unavailable);
-  const down = new Set(
-    unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)),
+  const down = answers.flatMap(({ authenticator, answer, reason }) =>
+    answer === unavailable ? printable(`${authenticator} (${reason})`) : [],
   );
-  const unsure =
-    down.size === 0
-      ? ''
-      : `. But ${[...down].join(', ')} can't be asked, so the name might be right`;
+  const names = [...new Set(down)].join(', ');
+  const unsure = names && `. But ${names} can't be asked, so the name might be right`;
   const problem =
     matches.length === 0
       ? `no authenticator of this config knows a user ${printable(name)}${unsure}`
@@ -159,6 +143,17 @@ export async function findUser(
     problem,
     `write one of these:${listCandidates(context, 'user', allCandidates, answers)}`,
   );
+}
+
+/** Says who did not look the user up. */
+function describeDoubt(answers: Answers): string {
+  const doubts = answers
+    .filter(({ isOfUser }) => !isOfUser)
+    .flatMap(({ authenticator, answer }) => {
+      if (answer === unavailable) return `${authenticator} failed with an error`;
+      return answer === "can't be looked up" ? `${authenticator} ${answer}` : [];
+    });
+  return doubts.length === 0 ? '' : ` (not looked up: ${[...new Set(doubts)].join(', ')})`;
 }
 
 /** Says which user a command is about, where that is not what was typed. */
@@ -266,10 +261,8 @@ function listCandidates(
   const rows = sorted.map(({ name, isExact }) => {
     const word = printable(shellQuoted(name));
     const wordings = answers.filter((answer) => answer.name === name).map(describeAnswer);
-    const remarks = [
-      ...(wordings.length > 0 ? [wordings.join(', ')] : []),
-      ...(isHelpdesk && isExact ? ['An administrator can name this user, with --exact'] : []),
-    ];
+    const advice = isHelpdesk && isExact && 'An administrator can name this user, with --exact';
+    const remarks = [wordings.join(', '), advice].filter(Boolean);
     // The script for the helpdesk takes a name, and no option.
     const option = isHelpdesk ? word : `--${kind} ${word}${isExact ? ' --exact' : ''}`;
     return [option, ...(remarks.length > 0 ? [`# ${remarks.join('. ')}`] : [])];

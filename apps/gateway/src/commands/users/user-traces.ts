@@ -6,6 +6,7 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import type { CommandContext } from '../context.ts';
 import { type SeenToken, seeToken, setUpIssuer, withIssuer } from '../issuer.ts';
+import { unavailable } from './look-up-row.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
 /**
@@ -37,7 +38,7 @@ export async function readSessions(
 interface Trace {
   readonly name: string;
   readonly where: string;
-  readonly answer: 'known' | 'could not be checked';
+  readonly answer: 'known' | typeof unavailable;
   /** Why it could not be checked. */
   readonly reason: string;
 }
@@ -53,15 +54,10 @@ export async function readTraces(
   names: readonly string[],
   redis?: ProbedRedis,
 ) {
-  const unchecked = (where: string) => (error: unknown) =>
-    names.map(
-      (name): Trace => ({
-        name,
-        where,
-        answer: 'could not be checked',
-        reason: describeCause(error),
-      }),
-    );
+  const unchecked = (where: string) => (error: unknown) => {
+    const reason = describeCause(error);
+    return names.map((name): Trace => ({ name, where, answer: unavailable, reason }));
+  };
   const sessions = config.login?.sessions ?? '';
   const [sessionTraces, fleetTraces] = await Promise.all([
     readSessionNames(context, config, names, sessions).catch(unchecked(sessions)),
@@ -76,12 +72,11 @@ async function readSessionNames(
   names: readonly string[],
   where: string,
 ) {
-  const counts = await Promise.all(
-    names.map(async (name) => (await readSessions(context, config, name))?.length ?? 0),
-  );
-  return names.flatMap((name, index): Trace[] =>
-    counts[index] ? [{ name, where, ...knownAnswer }] : [],
-  );
+  const traces = names.map(async (name): Promise<readonly Trace[]> => {
+    const sessions = (await readSessions(context, config, name)) ?? [];
+    return sessions.length > 0 ? [{ name, where, ...knownAnswer }] : [];
+  });
+  return (await Promise.all(traces)).flat();
 }
 
 const knownAnswer = { answer: 'known', reason: '' } as const;
