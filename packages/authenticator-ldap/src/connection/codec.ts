@@ -1,62 +1,87 @@
 import asn1, { type BerWriter } from '@ldapjs/asn1';
-import ldapjs, { type LdapMessage } from 'ldapjs';
 import type { Filter } from '../filter/filter.ts';
 import { WireError } from './server-error.ts';
 import type { BindCredentials, SearchRequest } from './types.ts';
 
-// Only this file knows ldapjs: its message classes write requests, and its BER reader takes answers apart. Its client is
-// never created, and its readers of whole messages are not used: they read past the element that they are in, return
-// `null` for what is cut off, and read a result code without a byte as 0, which is success.
+// Only this file knows @ldapjs/asn1, which writes requests and takes answers apart.
 
 export const startTlsName = '1.3.6.1.4.1.1466.20037';
 
-/**
- * Encodes a simple bind. Its password policy control (draft-behera-ldap-password-policy-11 section
- * 6.1) is not critical.
- */
+/** The control of draft-behera-ldap-password-policy-11 section 6. */
+export const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
+
+/** The tags of requests in RFC 4511 section 4. */
+const requestTags = { bind: 0x60, unbind: 0x42, search: 0x63, extended: 0x77 } as const;
+
+/** Encodes a simple bind. Its password policy control is not critical. */
 export function encodeBind(id: number, { dn, password }: BindCredentials): Buffer {
-  const controls = [new ldapjs.PasswordPolicyControl()];
-  return encode(
-    new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }),
-  );
+  return encode(id, (writer) => {
+    writeSequence(writer, requestTags.bind, () => {
+      writer.writeInt(ldapVersion);
+      writer.writeString(dn);
+      writer.writeString(password, 0x80);
+    });
+    writeSequence(writer, 0xa0, () =>
+      writeSequence(writer, sequenceTag, () => {
+        writer.writeString(passwordPolicyControl);
+        writer.writeBoolean(false);
+      }),
+    );
+  });
 }
+
+const ldapVersion = 3;
 
 /** Encodes a search that follows no aliases. @throws Error for a wrong attribute or rule (RFC 4512 section 2.5) */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
-  const { base, scope, sizeLimit, timeLimit = 0 } = request;
-  // ldapjs would parse a DN in a string and write it again, and lose backslashes.
-  const baseObject = { [Symbol.toStringTag]: 'LdapDn', toString: () => base } as const;
-  const writer = new asn1.BerWriter();
-  writeFilter(writer, request.filter);
-  const filter = { [Symbol.toStringTag]: 'FilterString', toBer: () => writer } as const;
-  const message = new ldapjs.SearchRequest({
-    messageId: id,
-    baseObject,
-    scope,
-    sizeLimit,
-    timeLimit,
-    filter,
-  });
-  // The setter refuses OIDs. `*` asks for all attributes, and `+` for all operational ones (RFC 3673).
-  for (const name of request.attributes)
-    message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
-  return encode(message);
+  const { base, scope, filter, attributes, sizeLimit, timeLimit = 0 } = request;
+  return encode(id, (writer) =>
+    writeSequence(writer, requestTags.search, () => {
+      writer.writeString(base);
+      writer.writeEnumeration(['base', 'one', 'sub'].indexOf(scope));
+      writer.writeEnumeration(neverDerefAliases);
+      writer.writeInt(sizeLimit);
+      writer.writeInt(timeLimit);
+      writer.writeBoolean(false);
+      writeFilter(writer, filter);
+      writeSequence(writer, sequenceTag, () => {
+        // `*` asks for all attributes, and `+` for all operational ones (RFC 3673).
+        for (const name of attributes)
+          writer.writeString(/^[*+]$/.test(name) ? name : checkAttribute(name));
+      });
+    }),
+  );
 }
 
+const neverDerefAliases = 0;
+
 export function encodeStartTls(id: number): Buffer {
-  return encode(new ldapjs.ExtendedRequest({ messageId: id, requestName: startTlsName }));
+  return encode(id, (writer) =>
+    writeSequence(writer, requestTags.extended, () => writer.writeString(startTlsName, 0x80)),
+  );
 }
 
 export function encodeUnbind(id: number): Buffer {
-  return encode(new ldapjs.UnbindRequest({ messageId: id }));
+  return encode(id, (writer) => writer.writeString('', requestTags.unbind));
 }
 
-function encode(message: LdapMessage): Buffer {
-  const bytes = message.toBer().buffer;
+function encode(id: number, writeOperation: (writer: BerWriter) => void): Buffer {
+  const writer = new asn1.BerWriter();
+  writeSequence(writer, sequenceTag, () => {
+    writer.writeInt(id);
+    writeOperation(writer);
+  });
+  const bytes = writer.buffer;
   // The writer can cut off the end of a message over 64 KiB whose size is that of its buffer.
   if (readElements(bytes, { elements: 1 }).length !== 1)
     throw new Error('the LDAP request could not be written');
   return bytes;
+}
+
+function writeSequence(writer: BerWriter, tag: number, writeContent: () => void): void {
+  writer.startSequence(tag);
+  writeContent();
+  writer.endSequence();
 }
 
 /** The tags of RFC 4511 section 4.5.1.7. */
@@ -73,7 +98,6 @@ const filterTags = {
   extensible: 0xa9,
 } as const;
 
-/** Writes a filter. The classes of ldapjs for filters take values as text only. */
 function writeFilter(writer: BerWriter, filter: Filter): void {
   if (filter.kind === 'present') {
     writer.writeString(checkAttribute(filter.attribute), filterTags.present);
@@ -90,7 +114,7 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
       break;
     case 'substring':
       writer.writeString(checkAttribute(filter.attribute));
-      writer.startSequence();
+      writer.startSequence(sequenceTag);
       if (filter.initial) writer.writeBuffer(filter.initial, 0x80);
       for (const substring of filter.any) writer.writeBuffer(substring, 0x81);
       if (filter.final) writer.writeBuffer(filter.final, 0x82);

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type Budget, type Element, readElements } from './codec.ts';
+import { type Budget, type Element, passwordPolicyControl, readElements } from './codec.ts';
 import { WireError } from './server-error.ts';
 import type { BindResult, LdapEntry } from './types.ts';
 
@@ -29,9 +29,6 @@ const tags = {
   responseName: 0x8a,
   controls: 0xa0,
 } as const;
-
-/** The control of draft-behera-ldap-password-policy-11 section 6.2. */
-const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
 
 /** Netscape's "password expired" control, which 389-DS sends. */
 const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
