@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { entryRequest } from './connection/entry-request.ts';
 import type { Search, SearchRequest } from './connection/types.ts';
 import { namedCode } from './directory/result-codes.ts';
 import type { LdapDirectory } from './directory/types.ts';
-import { anyEntry, type Filter } from './filter/filter.ts';
+import type { Filter } from './filter/filter.ts';
 import { dnBelow } from './login/bind-user.ts';
 import { createJoin } from './login/join.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
@@ -107,14 +108,7 @@ async function findBase(
   base: string,
   reader: string,
 ): Promise<void> {
-  const request = {
-    base,
-    scope: 'base',
-    filter: anyEntry,
-    attributes: ['1.1'],
-    sizeLimit: 1,
-  } as const;
-  const { code, entries } = await search(request);
+  const { code, entries } = await search(entryRequest(base));
   if (code === 32 || (code === 0 && entries.length === 0)) {
     throw new Error(`${option} "${base}" does not exist there, or ${reader}`);
   }

@@ -1,6 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
+import { entryRequest } from './connection/entry-request.ts';
 import type { Search } from './connection/types.ts';
-import { anyEntry, type Filter } from './filter/filter.ts';
+import type { Filter } from './filter/filter.ts';
 import type { LdapOptions, UserOptions } from './options/types.ts';
 
 /**
@@ -58,14 +59,7 @@ async function readValues(
   base: string,
   attribute: string,
 ): Promise<readonly string[]> {
-  const request = {
-    base,
-    scope: 'base',
-    filter: anyEntry,
-    attributes: [attribute],
-    sizeLimit: 1,
-  } as const;
-  const { entries } = await search(request);
+  const { entries } = await search(entryRequest(base, [attribute]));
   return (entries[0]?.attributes.get(attribute.toLowerCase()) ?? []).map(String);
 }
 

@@ -2,6 +2,7 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { ageText } from '@sallyport/plugin-kit';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { Server } from '../connection/types.ts';
+import { loginError } from '../login-error.ts';
 import { createConcurrencyLimit } from '../waiting.ts';
 import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';
@@ -40,10 +41,7 @@ export function createDirectory(dependencies: DirectoryDependencies): LdapDirect
     async bindUser(credentials, call) {
       const { signal } = call;
       const late = () =>
-        new AuthenticatorError(
-          'failed',
-          `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`,
-        );
+        loginError(`all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
       return limitBinds({ signal, limit, late }, () =>
         ask('user', { ...call, subject: credentials.dn }, (server) =>
           server.bindUser(credentials, call),
@@ -157,7 +155,7 @@ async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   }
   const text = servers.map((server) => reasons.get(server)).join('; ');
   const cause = (['capacity', 'machine', 'login'] as const).find((kind) => concerned.has(kind));
-  if (cause !== undefined) throw new AuthenticatorError('failed', failed[cause](text));
+  if (cause !== undefined) throw loginError(failed[cause](text));
   throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
 }
 

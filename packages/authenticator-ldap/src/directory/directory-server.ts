@@ -1,7 +1,7 @@
 import { durationText } from '@sallyport/plugin-kit';
+import { entryRequest } from '../connection/entry-request.ts';
 import { ServerError, ServerSkipped } from '../connection/server-error.ts';
 import type { LdapConnection } from '../connection/types.ts';
-import { anyEntry } from '../filter/filter.ts';
 import { gone } from './connection-pool.ts';
 import { measured } from './metrics.ts';
 import { classifySearch, namedCode } from './result-codes.ts';
@@ -168,14 +168,7 @@ async function searchRootEntry(
   url: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const request = {
-    base: '',
-    scope: 'base',
-    filter: anyEntry,
-    attributes: ['1.1'],
-    sizeLimit: 0,
-  } as const;
-  const { code } = await connection.search(request, signal);
+  const { code } = await connection.search({ ...entryRequest(''), sizeLimit: 0 }, signal);
   const insufficientAccessRights = 50;
   if (classifySearch(code) !== 'server' || code === insufficientAccessRights) return;
   throw new ServerError(

@@ -1,6 +1,7 @@
-import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
+import type { RejectionReason } from '@sallyport/authenticator';
 import type { LdapEntry } from '../connection/types.ts';
 import type { Filter } from '../filter/filter.ts';
+import { loginError } from '../login-error.ts';
 import { onlyText } from './entry-values.ts';
 
 /** What the entry of a user says about the account. */
@@ -190,10 +191,7 @@ export function readAccountState(entry: LdapEntry, moments: Moments): AccountSta
         return { refusal: { reason, attribute }, seen: visible, hidden };
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      throw new AuthenticatorError(
-        'failed',
-        `the attribute ${attribute} of ${entry.dn} is ${error.message}`,
-      );
+      throw loginError(`the attribute ${attribute} of ${entry.dn} is ${error.message}`);
     }
   }
   return { seen: visible, hidden };

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { AuthenticatorError } from '@sallyport/authenticator';
 import type { LdapEntry } from '../connection/types.ts';
+import { loginError } from '../login-error.ts';
 
 /**
  * Returns the DN.
@@ -11,10 +11,7 @@ import type { LdapEntry } from '../connection/types.ts';
 export function entryDn({ dn }: LdapEntry, description: string): string {
   if (dn !== undefined && dn !== '') return dn;
   const problem = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
-  throw new AuthenticatorError(
-    'failed',
-    `the directory gave ${problem} for ${description}: look at the entry there`,
-  );
+  throw loginError(`the directory gave ${problem} for ${description}`, 'look at the entry there');
 }
 
 /**
@@ -30,11 +27,9 @@ export function readValues(entry: LdapEntry, attribute: string): readonly Buffer
   if (values !== undefined && values.length > 0) return values;
   const isCut = [...entry.attributes.keys()].some((name) => name.startsWith(`${key};range=`));
   if (!isCut) return [];
-  const cause =
-    'the entry has more values than the server sends in one answer; for groups, search for them by groups.filter';
-  throw new AuthenticatorError(
-    'failed',
-    `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${cause}`,
+  throw loginError(
+    `the server gave a part of the attribute ${attribute} of ${entry.dn}`,
+    'the entry has more values than the server sends in one answer; for groups, search for them by groups.filter',
   );
 }
 
@@ -49,7 +44,7 @@ export function readTexts(entry: LdapEntry, attribute: string): readonly string[
     const text = form.write(value);
     if (text !== undefined) return text;
     const problem = `a value of the attribute ${attribute} is not ${form.what} (${value.length} bytes)`;
-    throw new AuthenticatorError('failed', `${problem}: look at the entry ${entry.dn}`);
+    throw loginError(problem, `look at the entry ${entry.dn}`);
   });
 }
 
@@ -61,10 +56,9 @@ export function readTexts(entry: LdapEntry, attribute: string): readonly string[
 export function onlyText(entry: LdapEntry, attribute: string): string | undefined {
   const [text, ...surplus] = readTexts(entry, attribute);
   if (surplus.length === 0) return text || undefined;
-  const problem = `${entry.dn} has ${surplus.length + 1} values of the attribute ${attribute}, which must have one`;
-  throw new AuthenticatorError(
-    'failed',
-    `${problem}: name an attribute with a single value, or fix the entry`,
+  throw loginError(
+    `${entry.dn} has ${surplus.length + 1} values of the attribute ${attribute}, which must have one`,
+    'name an attribute with a single value, or fix the entry',
   );
 }
 

@@ -1,4 +1,3 @@
-import { AuthenticatorError } from '@sallyport/authenticator';
 import { oneLine } from '@sallyport/plugin-kit';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import type { DirectoryCall, LdapDirectory, SearchConnection } from '../directory/types.ts';
@@ -6,10 +5,11 @@ import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { NameTemplate } from '../filter/templates.ts';
+import { loginError } from '../login-error.ts';
 import type { GroupOptions } from '../options/types.ts';
 import { entryDn, onlyText, readTexts, readValues } from './entry-values.ts';
 import type { DirectoryUser } from './find-user.ts';
-import { searchEntries } from './find-user.ts';
+import { groupSearch, searchEntries } from './find-user.ts';
 
 /** Returns the names of all groups of a user, sorted. @throws AuthenticatorError `failed` if some may be missing */
 export async function findGroups(
@@ -103,10 +103,7 @@ function groupsOfAttribute(
   for (const dn of readTexts(entry, attribute)) {
     // A text that is not a DN would be below no base, and so be ignored.
     if (firstRdn(dn) === undefined) {
-      throw new AuthenticatorError(
-        'failed',
-        `a value of the user's ${attribute} is not a DN: "${oneLine(dn)}"`,
-      );
+      throw loginError(`a value of the user's ${attribute} is not a DN: "${oneLine(dn)}"`);
     }
     const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));
     const group = isOurs ? groupOfDn(dn, name) : undefined;
@@ -142,13 +139,13 @@ async function searchGroups(
   for (const base of bases) {
     // One more group than allowed distinguishes too many groups from a limit of the server.
     const request: SearchRequest = { base, scope, filter, attributes, sizeLimit: maxGroups + 1 };
-    const place = { what: 'the search for groups', base } as const;
-    const { entries, isCut } = await searchEntries(connection, request, place, signal);
+    const { entries, isCut } = await searchEntries(connection, request, groupSearch, signal);
     if (entries.length > maxGroups) throw tooManyGroups(maxGroups);
     if (isCut) {
-      const fix = 'raise its size limit for the service account, or narrow groups.filter';
-      const problem = `the server gave no more than ${entries.length} of the user's groups`;
-      throw new AuthenticatorError('failed', `${problem}: ${fix}`);
+      throw loginError(
+        `the server gave no more than ${entries.length} of the user's groups`,
+        'raise its size limit for the service account, or narrow groups.filter',
+      );
     }
     groups.push(...entries.map((entry) => groupOfEntry(entry, name)));
   }
@@ -164,12 +161,9 @@ function groupOfEntry(entry: LdapEntry, template: NameTemplate): Group {
   const dn = entryDn(entry, 'a group');
   const name = template.fill((attribute) => (attribute === 'dn' ? dn : onlyText(entry, attribute)));
   if (name !== undefined) return { dn, name };
-  const fix =
-    'correct groups.name, let the service account read it, or exclude such groups by groups.filter';
-  const attributes = template.attributes.join(' or ');
-  throw new AuthenticatorError(
-    'failed',
-    `${attributes} of the group ${dn} is missing or empty: ${fix}`,
+  throw loginError(
+    `${template.attributes.join(' or ')} of the group ${dn} is missing or empty`,
+    'correct groups.name, let the service account read it, or exclude such groups by groups.filter',
   );
 }
 
@@ -215,10 +209,9 @@ export async function walkGroups(
     }
     if (groupsByDn.size > maxGroups) throw tooManyGroups(maxGroups);
     if (fresh.length > 0 && depth > maxDepth) {
-      const fix = 'flatten the groups, or raise groups.maxDepth';
-      throw new AuthenticatorError(
-        'failed',
-        `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`,
+      throw loginError(
+        `the user's groups are nested deeper than ${maxDepth} levels`,
+        'flatten the groups, or raise groups.maxDepth',
       );
     }
     if (fresh.length === 0 || parentsOf === undefined) return [...groupsByDn.values()];
@@ -226,7 +219,9 @@ export async function walkGroups(
   }
 }
 
-function tooManyGroups(maxGroups: number): AuthenticatorError {
-  const fix = 'narrow groups.filter or groups.base, or raise groups.maxGroups';
-  return new AuthenticatorError('failed', `the user is in more than ${maxGroups} groups: ${fix}`);
+function tooManyGroups(maxGroups: number) {
+  return loginError(
+    `the user is in more than ${maxGroups} groups`,
+    'narrow groups.filter or groups.base, or raise groups.maxGroups',
+  );
 }

@@ -1,4 +1,5 @@
 import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
+import { entryRequest } from '../connection/entry-request.ts';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import { classifySearch, namedCode } from '../directory/result-codes.ts';
@@ -8,8 +9,9 @@ import type {
   LdapDirectory,
   SearchConnection,
 } from '../directory/types.ts';
-import { anyEntry, type Filter } from '../filter/filter.ts';
+import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
+import { loginError } from '../login-error.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, entryDn, onlyText, readTexts } from './entry-values.ts';
 import type { Join } from './join.ts';
@@ -91,22 +93,13 @@ async function findEntries(
   const { find } = options;
   if (find.by === 'dn') {
     const base = find.template.fill(search.username);
-    const request = {
-      base,
-      scope: 'base',
-      filter: anyEntry,
-      attributes,
-      sizeLimit: 2,
-      maxBytes,
-    } as const;
-    const place = {
-      what: 'the lookup of a user (user.dnTemplate)',
-      base: find.template.parent,
-    } as const;
-    const result = await searchEntries(connection, request, place, signal);
-    // No such entry, and no such parent, have one code. A user of another authenticator is missing only if there is the parent.
+    const { parent } = find.template;
+    const request = { ...entryRequest(base, attributes), sizeLimit: 2, maxBytes };
+    const result = await searchEntries(connection, request, userLookUp, signal, parent);
+    // No such entry, and no such parent, have one code. A user of another authenticator is missing only if there is the
+    // parent, which a replica that is being filled does not have yet.
     if (search.join !== undefined && result.entries.length === 0)
-      await findParent(connection, find.template.parent, signal);
+      await searchEntries(connection, entryRequest(parent), parentLookUp, signal);
     return result;
   }
   const filter = makeFilter(find.filter, search);
@@ -116,12 +109,7 @@ async function findEntries(
   let referredAt: string | undefined;
   for (const base of find.bases) {
     const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2, maxBytes };
-    const result = await searchEntries(
-      connection,
-      request,
-      { what: 'the search for a user', base },
-      signal,
-    );
+    const result = await searchEntries(connection, request, userSearch, signal);
     entries.push(...result.entries);
     isCut ||= result.isCut;
     referredAt ??= result.referredAt;
@@ -129,33 +117,11 @@ async function findEntries(
   return { entries, isCut, ...(referredAt !== undefined && { referredAt }) };
 }
 
-/** @throws ServerError when there is no such parent: a replica that is being filled has none yet */
-async function findParent(
-  connection: SearchConnection,
-  base: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const request = {
-    base,
-    scope: 'base',
-    filter: anyEntry,
-    attributes: ['1.1'],
-    sizeLimit: 1,
-  } as const;
-  await searchEntries(
-    connection,
-    request,
-    { what: 'the lookup of the parent (user.dnTemplate)', base },
-    signal,
-  );
-}
-
 /** A user of another authenticator is not missing then: `missing: accept` would let them in, and another server may have their account. */
 function referred(base: string): AuthenticatorError {
-  const fix = 'correct the base in options.user, or name in urls the servers that have it';
-  return new AuthenticatorError(
-    'failed',
-    `the lookup below "${base}" found no one, and was answered with a referral, which is not followed: ${fix}`,
+  return loginError(
+    `the lookup below "${base}" found no one, and was answered with a referral, which is not followed`,
+    'correct the base in options.user, or name in urls the servers that have it',
   );
 }
 
@@ -220,10 +186,9 @@ function readUser(
   const dn = entryDn(entry, 'a user');
   const name = onlyText(entry, username);
   if (name === undefined) {
-    const fix = 'correct user.attributes.username, or let the service account read it';
-    throw new AuthenticatorError(
-      'failed',
-      `the attribute ${username} of ${dn} is missing or empty: ${fix}`,
+    throw loginError(
+      `the attribute ${username} of ${dn} is missing or empty`,
+      'correct user.attributes.username, or let the service account read it',
     );
   }
   const id = uid === undefined ? undefined : onlyText(entry, uid);
@@ -234,10 +199,9 @@ function readUser(
     [name, id ?? '', ...present.flatMap(([, values]) => values)].join(''),
   );
   if (bytes > maxUserBytes) {
-    const fix = 'clear them, or name other attributes under user.attributes';
-    throw new AuthenticatorError(
-      'failed',
-      `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`,
+    throw loginError(
+      `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}`,
+      'clear them, or name other attributes under user.attributes',
     );
   }
   return {
@@ -249,15 +213,16 @@ function readUser(
   };
 }
 
-export interface SearchPlace {
-  readonly what:
-    | 'the search for a user'
-    | 'the lookup of a user (user.dnTemplate)'
-    | 'the lookup of the parent (user.dnTemplate)'
-    | 'the search for groups';
-  /** A DN of the options, and never one that was made from a typed name. */
-  readonly base: string;
-}
+const userSearch = 'the search for a user';
+const userLookUp = 'the lookup of a user (user.dnTemplate)';
+const parentLookUp = 'the lookup of the parent (user.dnTemplate)';
+export const groupSearch = 'the search for groups';
+
+type SearchPurpose =
+  | typeof userSearch
+  | typeof userLookUp
+  | typeof parentLookUp
+  | typeof groupSearch;
 
 export interface FoundEntries {
   readonly entries: readonly LdapEntry[];
@@ -274,6 +239,7 @@ export interface FoundEntries {
  * is an error of the server: the groups elsewhere would be missing. A base that does not exist is
  * an error of the server if the options name it: a replica that is being filled answers so.
  *
+ * @param base a DN of the options for messages, and never one that was made from a typed name
  * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may
  *   have it
  * @throws AuthenticatorError `failed` when only this search fails
@@ -281,17 +247,15 @@ export interface FoundEntries {
 export async function searchEntries(
   connection: SearchConnection,
   request: SearchRequest,
-  place: SearchPlace,
+  purpose: SearchPurpose,
   signal: AbortSignal,
+  base: string = request.base,
 ): Promise<FoundEntries> {
-  const { what: purpose, base } = place;
   const answer = await connection.search(request, signal).catch((error: unknown) => {
     if (!(error instanceof ServerError) || error.kind !== 'too-large') throw error;
     // Users may write to their own entries and make them large: one of them must not open a server's circuit for all.
     const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
-    throw new AuthenticatorError('failed', `${purpose} found too much: ${error.message}: ${fix}`, {
-      cause: error,
-    });
+    throw loginError(`${purpose} found too much: ${error.message}`, fix, { cause: error });
   });
   const { entries, code, references = [] } = answer;
   switch (classifySearch(code)) {
@@ -302,19 +266,17 @@ export async function searchEntries(
     case 'size-limit':
       return { entries, isCut: true };
     case 'not-found':
-      if (purpose !== 'the search for groups') return { ...nothing, referredAt: base };
-      throw missingBase(place, code);
+      if (purpose !== groupSearch) return { ...nothing, referredAt: base };
+      throw missingBase(purpose, base, code);
     case 'no-such-object':
-      if (purpose === 'the lookup of a user (user.dnTemplate)') return nothing;
-      throw missingBase(place, code);
+      if (purpose === userLookUp) return nothing;
+      throw missingBase(purpose, base, code);
     case 'failed': {
-      const limits =
-        'index the attributes of the filter, or raise the limits of the service account';
       const fix =
         code === 3 || code === 11
-          ? limits
+          ? 'index the attributes of the filter, or raise the limits of the service account'
           : 'a value of this login does not suit the schema of the directory';
-      throw new AuthenticatorError('failed', `${purpose} ended in ${namedCode(code)}: ${fix}`);
+      throw loginError(`${purpose} ended in ${namedCode(code)}`, fix);
     }
     case 'server':
       throw new ServerError(
@@ -327,13 +289,15 @@ export async function searchEntries(
 
 const nothing: FoundEntries = { entries: [], isCut: false };
 
-function missingBase({ what: purpose, base }: SearchPlace, code: number): ServerError {
-  const option =
-    purpose === 'the search for groups'
-      ? 'groups.base'
-      : purpose === 'the search for a user'
-        ? 'user.base'
-        : 'the parent in user.dnTemplate';
+const baseOptions: Readonly<Record<SearchPurpose, string>> = {
+  [userSearch]: 'user.base',
+  [userLookUp]: 'the parent in user.dnTemplate',
+  [parentLookUp]: 'the parent in user.dnTemplate',
+  [groupSearch]: 'groups.base',
+};
+
+function missingBase(purpose: SearchPurpose, base: string, code: number): ServerError {
+  const option = baseOptions[purpose];
   const message =
     `${option} "${base}" does not exist, or the service account is not allowed to see it (${namedCode(code)}): ` +
     `correct ${option}, or let the account read it`;

@@ -1,5 +1,6 @@
-import { AuthenticatorError, type LookUpContext, type UserInfo } from '@sallyport/authenticator';
+import type { LookUpContext, UserInfo } from '@sallyport/authenticator';
 import type { LdapDirectory } from '../directory/types.ts';
+import { loginError } from '../login-error.ts';
 import type { LdapOptions } from '../options/types.ts';
 import { isUsername } from './credentials.ts';
 import type { DirectoryUser } from './find-user.ts';
@@ -23,10 +24,9 @@ export async function joinUser(
   const join = createJoin(options.user);
   // Who is not looked for is not missing: `missing: accept` would let them in, disabled or not.
   if (!isUsername(username) || (join.fill && join.fill(username) === undefined)) {
-    const fix = `map a claim that has the attribute's values, or change ${join.option}`;
-    throw new AuthenticatorError(
-      'failed',
-      `"${shown(username)}" can't be a value of ${join.attributes.join(' or ')}, so no one is looked for: ${fix}`,
+    throw loginError(
+      `"${shown(username)}" can't be a value of ${join.attributes.join(' or ')}, so no one is looked for`,
+      `map a claim that has the attribute's values, or change ${join.option}`,
     );
   }
   const call = { signal, trace };
@@ -39,8 +39,7 @@ export async function joinUser(
       join.option === 'user.filter'
         ? 'set user.lookUpFilter, or change user.filter,'
         : `change ${join.option}`;
-    throw new AuthenticatorError(
-      'failed',
+    throw loginError(
       `${join.option} matches several entries: ${fix} so that it finds one for each name`,
     );
   }
@@ -67,8 +66,7 @@ async function refuseNamesake(
 ): Promise<void> {
   const { value } = await findEntry(directory, options, { username, hasLoggedIn: true }, call);
   if (value.kind !== 'found' || value.user.dn === dn) return;
-  throw new AuthenticatorError(
-    'failed',
+  throw loginError(
     `user.lookUpFilter finds ${dn}, but user.filter finds ${value.user.dn} by the same name: ` +
       'set user.attributes.uid, to which the service account has read access',
   );

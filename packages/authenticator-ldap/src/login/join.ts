@@ -1,7 +1,7 @@
-import { AuthenticatorError } from '@sallyport/authenticator';
 import type { LdapEntry } from '../connection/types.ts';
 import { comparedAttributes, isExactly, isSameButForCase } from '../filter/comparison.ts';
 import type { Filter } from '../filter/filter.ts';
+import { loginError } from '../login-error.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, readTexts } from './entry-values.ts';
 
@@ -35,7 +35,7 @@ export function createJoin({ find, attributes }: UserOptions): Join {
       ? (['user.filter', filter] as const)
       : (['user.lookUpFilter', lookUpFilter] as const);
   const { comparison } = template;
-  if (comparison === undefined) throw new AuthenticatorError('failed', noComparison);
+  if (comparison === undefined) throw loginError(noComparison);
   return {
     ...join(option, comparedAttributes(comparison), (username, values) =>
       isExactly(comparison, username, values),
@@ -76,8 +76,7 @@ function join(
       if (isExact(username, values)) return;
       const names = attributes.join(' or ');
       const subject = `the lookup of "${shown(username)}" found ${entry.dn}`;
-      throw new AuthenticatorError(
-        'failed',
+      throw loginError(
         attributes.every((attribute) => values(attribute).length === 0)
           ? `${subject}, which shows no ${names}: let the service account read it, and name it in ${option} as the directory does`
           : `${subject}, whose ${names} has another value, because the directory compares loosely: ` +

@@ -5,6 +5,7 @@ import {
   type Decision,
   type Logger,
 } from '@sallyport/authenticator';
+import { entryRequest } from '../connection/entry-request.ts';
 import { namedCode } from '../directory/result-codes.ts';
 import type {
   Answered,
@@ -13,6 +14,7 @@ import type {
   SearchConnection,
 } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
+import { loginError } from '../login-error.ts';
 import type { LdapOptions } from '../options/types.ts';
 import {
   type AccountState,
@@ -208,10 +210,7 @@ export async function lookUpDirectoryUser(
   if (result.kind === 'none') return undefined;
   if (result.kind === 'unusable') throw result.error;
   if (result.kind === 'ambiguous') {
-    throw new AuthenticatorError(
-      'failed',
-      'several entries have this name: change user.filter so that it finds one',
-    );
+    throw loginError('several entries have this name: change user.filter so that it finds one');
   }
   const { user } = result;
   const call = { signal, trace, prefer: server, subject: user.dn };
@@ -239,13 +238,7 @@ async function isVisiblyUnlocked(
   entry: string,
   call: DirectoryCall,
 ): Promise<boolean> {
-  const request = {
-    base: entry,
-    scope: 'base',
-    filter: visiblyUnlocked,
-    attributes: ['1.1'],
-    sizeLimit: 1,
-  } as const;
+  const request = { ...entryRequest(entry), filter: visiblyUnlocked };
   const look = ({ search }: SearchConnection) => search(request, call.signal);
   const result = await directory.withService(look, call).catch(() => undefined);
   return result !== undefined && result.value.entries.length > 0;
@@ -299,7 +292,7 @@ export function createRevalidate(
     signal.throwIfAborted();
     const sinceTime = since?.getTime();
     if (sinceTime !== undefined && Number.isNaN(sinceTime))
-      throw new AuthenticatorError('failed', 'the time of the login is not a date');
+      throw loginError('the time of the login is not a date');
     if (!isUsername(username)) return unknownUser;
     const searched = { username, uid, hasLoggedIn: true };
     const { value: result, server } = await findEntry(

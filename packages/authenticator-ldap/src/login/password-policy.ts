@@ -1,8 +1,8 @@
+import { entryRequest } from '../connection/entry-request.ts';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry } from '../connection/types.ts';
 import { isServerOutage, namedCode } from '../directory/result-codes.ts';
 import type { DirectoryCall, LdapDirectory, SearchConnection } from '../directory/types.ts';
-import { anyEntry } from '../filter/filter.ts';
 import type { UserOptions } from '../options/types.ts';
 import { lockAttribute } from './account-state.ts';
 import { onlyText, readTexts } from './entry-values.ts';
@@ -39,14 +39,7 @@ async function readPolicy(
   policy: string,
   signal: AbortSignal,
 ): Promise<LdapEntry | undefined> {
-  const request = {
-    base: policy,
-    scope: 'base',
-    filter: anyEntry,
-    attributes: [durationAttribute],
-    sizeLimit: 1,
-  } as const;
-  const { code, entries } = await search(request, signal);
+  const { code, entries } = await search(entryRequest(policy, [durationAttribute]), signal);
   if (!isServerOutage(code)) return entries[0];
   const message = `the lookup of the password policy "${policy}" ended in ${namedCode(code)}`;
   throw new ServerError('answer', 'search', message);
