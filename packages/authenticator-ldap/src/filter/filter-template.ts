@@ -1,4 +1,4 @@
-import { loginError } from '../login-error.ts';
+import { AuthenticatorError } from '@sallyport/authenticator';
 import { type Comparison, findComparison, hasPlaceholder } from './comparison.ts';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
 import { type Allowed, parseFilter, type ValueTemplate } from './filter-grammar.ts';
@@ -163,7 +163,7 @@ function assignments(filling: Filling, placeholders: readonly string[]): Assignm
   if (filling.assertions > maxAssertions) {
     const names = choices.map(([name, values]) => `{${name}}: ${values.length}`).join(', ');
     const message = `a filter would have more than ${maxAssertions} assertions with these values (${names})`;
-    throw loginError(message);
+    throw new AuthenticatorError('failed', message);
   }
   return choices.reduce<Assignment[]>(
     (assignments, [name, values]) =>
