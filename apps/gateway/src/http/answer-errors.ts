@@ -5,7 +5,7 @@ import type { RouterContext } from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import type { Context, Middleware } from 'koa';
 import { errorFields } from '../base/logging/error-fields.ts';
-import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import { createLimitedLog } from '../base/logging/log-limiter.ts';
 import { afterUnlessClosed } from './connections.ts';
 import { endConnection, http2Stream } from './http-server.ts';
 import { type StatusCode, StatusError, toStatus } from './kubernetes-status.ts';
@@ -75,15 +75,12 @@ export function answerErrors(
  * Logs bugs: at most one error in 10 s for each place in the code, since a client may run into it with each request.
  */
 function createBugLog(logger: Logger): (error: unknown) => void {
-  const limit = createLogLimiter(() => performance.now());
+  const log = createLimitedLog(logger, () => performance.now(), 'error');
   return (thrown) => {
     const error = errorFields(thrown);
     // Functions that are built in have no place.
-    const unloggedSince = limit(
-      `${error.type} ${error.frames?.find((frame) => /:\d+:\d+\)?$/.test(frame))}`,
-    );
-    const level = unloggedSince === undefined ? 'debug' : 'error';
-    logger[level]({ error, ...(unloggedSince && { unloggedSince }) }, 'request failed: a bug');
+    const place = error.frames?.find((frame) => /:\d+:\d+\)?$/.test(frame));
+    log(`${error.type} ${place}`, { error }, 'request failed: a bug');
   };
 }
 

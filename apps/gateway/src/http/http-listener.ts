@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { pause } from '../base/deadlines.ts';
-import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import { createLimitedLog } from '../base/logging/log-limiter.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerUnreadable, answerWithoutHost } from './answer-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
@@ -210,7 +210,7 @@ function handleErrors(
 
 /** Logs failed TLS handshakes: as a warning if the client's certificate is why, since the client is told nothing of use. */
 function reportHandshakes(logger: Logger) {
-  const limit = createLogLimiter(() => performance.now());
+  const warn = createLimitedLog(logger, () => performance.now(), 'warn');
   return ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
     // Where Node itself has refused the certificate, only the TCP socket below still knows the address.
     const peer = ((socket as { _parent?: Socket })._parent ?? socket).remoteAddress;
@@ -219,11 +219,7 @@ function reportHandshakes(logger: Logger) {
       logger.debug({ peer, code }, 'TLS handshake failed');
       return;
     }
-    const unloggedSince = limit(String(reason));
-    logger[unloggedSince === undefined ? 'debug' : 'warn'](
-      { peer, reason, ...(unloggedSince && { unloggedSince }) },
-      'client certificate not accepted',
-    );
+    warn(String(reason), { peer, reason }, 'client certificate not accepted');
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import { createLimitedLog } from '../base/logging/log-limiter.ts';
 import { digestToken, shortDigest } from '../engine/revocation/list.ts';
 import type { LoginAction, LoginFacts } from './login-facts.ts';
 
@@ -127,17 +127,12 @@ const decided: ReadonlySet<LoginOutcome> = new Set(['ok', 'incomplete', 'refused
  * @param now reads monotonic milliseconds
  */
 export function createLoginLog(logger: Logger, now: () => number): OnLogin {
-  const limit = createLogLimiter(now);
+  const warn = createLimitedLog(logger, now, 'warn');
   return (report) => {
     const { action, outcome, isDecision, details, seconds } = report;
     const fields = { action, outcome, ...details, seconds };
     if (outcome === 'unavailable' || outcome === 'limited') {
-      const unloggedSince = limit(outcome);
-      const level = unloggedSince === undefined ? 'debug' : 'warn';
-      logger[level](
-        { ...fields, ...(unloggedSince ? { unloggedSince } : {}) },
-        'login request not answered',
-      );
+      warn(outcome, fields, 'login request not answered');
       return;
     }
     const isActed = isDecision || report.ended !== undefined;
@@ -153,16 +148,15 @@ export function createRequestLogs(
   logger: Logger,
   now: () => number,
 ): (isGone: () => boolean) => Logger {
-  const limit = createLogLimiter(now);
+  const warn = createLimitedLog(logger, now, 'warn');
   return (isGone) => ({
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     error: (fields, message) => logger.error(fields, message),
     warn(fields, message) {
       const { authenticator = '' } = fields as { readonly authenticator?: string };
-      const unloggedSince = isGone() ? undefined : limit(`${message} ${authenticator}`);
-      const level = unloggedSince === undefined ? 'debug' : 'warn';
-      logger[level]({ ...fields, ...(unloggedSince && { unloggedSince }) }, message);
+      if (isGone()) logger.debug(fields, message);
+      else warn(`${message} ${authenticator}`, fields, message);
     },
   });
 }

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
-import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import { createLimitedLog } from '../base/logging/log-limiter.ts';
 import { printable } from '../base/logging/printable.ts';
 import { findTransport, type ServerRequest, type Transport } from '../http/http-server.ts';
 import { StatusError } from '../http/kubernetes-status.ts';
@@ -18,19 +18,11 @@ export function createClientCheck(
   logger: Logger,
 ) {
   const readings = new WeakMap<Transport, Reading>();
-  const limit = createLogLimiter(() => performance.now());
+  const warn = createLimitedLog(logger, () => performance.now(), 'warn');
   // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
   const report = ({ subject, names }: Reading) => {
-    const unloggedSince = limit('wrong name');
-    const level = unloggedSince === undefined ? 'debug' : 'warn';
-    logger[level](
-      {
-        subject: printable(subject),
-        names: names.slice(0, maxShown),
-        ...(unloggedSince && { unloggedSince }),
-      },
-      'client certificate name is not in server.tls.clientNames',
-    );
+    const fields = { subject: printable(subject), names: names.slice(0, maxShown) };
+    warn('wrong name', fields, 'client certificate name is not in server.tls.clientNames');
   };
   /** Reads the certificate of a connection, again only when the names have changed. */
   const readOnce = (transport: Transport, names: readonly string[]): Reading | undefined => {

@@ -1,3 +1,5 @@
+import type { Logger } from '@sallyport/authenticator';
+
 /** The milliseconds between two lines of a kind. */
 const interval = 10_000;
 
@@ -19,5 +21,24 @@ export function createLogLimiter(now: () => number): (kind: string) => number | 
     }
     lastLogged.set(kind, { at: now(), skipped: 0 });
     return last?.skipped ?? 0;
+  };
+}
+
+/**
+ * Makes a log of similar lines: of each kind, one line in 10 s is written at `level`, with the number of its kind since the last one.
+ * These are written at `debug`.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createLimitedLog<Level extends 'warn' | 'error'>(
+  logger: Pick<Logger, Level | 'debug'>,
+  now: () => number,
+  level: Level,
+): (kind: string, fields: object, message: string) => void {
+  const limit = createLogLimiter(now);
+  return (kind, fields, message) => {
+    const unloggedSince = limit(kind);
+    if (unloggedSince === undefined) logger.debug(fields, message);
+    else logger[level]({ ...fields, ...(unloggedSince > 0 && { unloggedSince }) }, message);
   };
 }

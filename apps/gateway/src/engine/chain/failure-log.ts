@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Logger } from 'pino';
 import { errorFields, withoutToken } from '../../base/logging/error-fields.ts';
-import { createLogLimiter } from '../../base/logging/log-limiter.ts';
+import { createLimitedLog } from '../../base/logging/log-limiter.ts';
 import type { Answer } from './chain.ts';
 
 /** The parts of a review that are logged. */
@@ -19,7 +19,7 @@ export function createFailureLog(
   logger: Logger,
   now: () => number,
 ): (review: ReviewAnswers) => void {
-  const limit = createLogLimiter(now);
+  const warn = createLimitedLog(logger, now, 'warn');
   const log = (answer: Answer, token: string | undefined) => {
     const error = 'error' in answer ? answer.error : answer.failure;
     if (error === undefined) return;
@@ -30,15 +30,7 @@ export function createFailureLog(
     const reason = message === undefined ? {} : { reason: withoutToken(message, token) };
     const fields = { authenticator, seconds, ...details, ...reason, ...stale };
     const kind = AuthenticatorError.is(error) ? error.code : 'bug';
-    const unloggedSince = limit(`${authenticator} ${kind}`);
-    if (unloggedSince === undefined) {
-      logger.debug(fields, 'authenticator could not check a token');
-      return;
-    }
-    logger.warn(
-      { ...fields, ...(unloggedSince > 0 && { unloggedSince }) },
-      'authenticator could not check a token',
-    );
+    warn(`${authenticator} ${kind}`, fields, 'authenticator could not check a token');
   };
   return ({ answers, token }) => {
     for (const answer of answers) log(answer, token);

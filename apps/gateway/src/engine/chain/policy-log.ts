@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import { createLogLimiter } from '../../base/logging/log-limiter.ts';
+import { createLimitedLog } from '../../base/logging/log-limiter.ts';
 import type { PolicyLog } from './identity-policy.ts';
 
 /**
@@ -12,16 +12,10 @@ export function createPolicyLog(
   logger: Pick<Logger, 'warn' | 'debug'>,
   now: () => number,
 ): PolicyLog {
-  const limit = createLogLimiter(now);
+  const warn = createLimitedLog(logger, now, 'warn');
   return (authenticator, subject, violation) => {
     // The number of groups, with which one of the rules begins, differs from user to user.
-    const unloggedSince = limit(`${authenticator} ${violation.rule.replace(/^\d+ /, '')}`);
-    const fields = { authenticator, subject, ...violation };
-    if (unloggedSince === undefined) logger.debug(fields, 'identity refused by policy');
-    else
-      logger.warn(
-        { ...fields, ...(unloggedSince > 0 && { unloggedSince }) },
-        'identity refused by policy',
-      );
+    const kind = `${authenticator} ${violation.rule.replace(/^\d+ /, '')}`;
+    warn(kind, { authenticator, subject, ...violation }, 'identity refused by policy');
   };
 }
