@@ -358,6 +358,21 @@ describe('with a quarter of an hour behind it', () => {
     ]);
   });
 
+  test('the facts say how many logins were refused and not answered', async () => {
+    const login = {
+      ...{ publicUrl: 'https://login.example.com', inFlight: 1, maxInFlight: 50 },
+      ...{ loggedIn: 12, refused: 3, unanswered: 2, loggedOut: 1, sessionsRefused: 0 },
+    };
+    const json = statusDocument(['corp'], [], { login });
+    await using watched = await watchedPage(browser, { viewport: laptop });
+    const { page } = watched;
+    await page.route('**/status.json', (route) => route.fulfill({ json }));
+    await page.goto(gateway.adminUrl);
+    await untilSays(page, '#facts', '12 since the start; 3 refused, 2 not answered');
+    await untilSays(page, '#facts', '1 session logged out, 0 refused because of their user');
+    await untilSays(page, '#facts', 'https://login.example.com: 1 of at most 50 in progress');
+  });
+
   test('a step beneath the pointer is shown in words, in all plots together', async () => {
     const json = statusDocument(['break-glass', 'corp'], ['corp']);
     await using watched = await watchedPage(browser, { viewport: laptop });

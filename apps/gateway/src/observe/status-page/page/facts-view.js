@@ -96,7 +96,7 @@ function loginFact({ login }) {
   return fact(
     'Logins',
     [
-      `${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answersOfSource`,
+      `${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`,
     ],
     [
       `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`,
