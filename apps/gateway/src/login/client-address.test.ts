@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerRequest } from '../http/http-server.ts';
-import { clientAddress } from './client-address.ts';
+import { clientAddress } from './door.ts';
 
 const addressOf = (
   peer: string,

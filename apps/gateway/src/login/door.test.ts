@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerAnswer, ServerRequest } from '../http/http-server.ts';
 import { createDoor, isCutOff, readAddress } from './door.ts';
-import type { AnsweredRequest } from './login-report.ts';
+import type { AnsweredRequest } from './login-facts.ts';
 
 /** The parts of an answer that the door uses. Over HTTP/2 it has a stream, which is the request as well. */
 function createAnswer() {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
-import { BlockList } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { discardBody } from '../http/answer-errors.ts';
 import { createFairTurns } from '../http/fair-turns.ts';
 import {
@@ -12,10 +12,9 @@ import {
 } from '../http/http-server.ts';
 import { withoutRest } from '../http/read-body.ts';
 import { createFairLimit, nameNetwork, plain } from '../http/socket-limit.ts';
-import { clientAddress } from './client-address.ts';
-import { doorLimits } from './limits.ts';
+import { doorLimits, maxProxies } from './limits.ts';
 import { errorBody } from './login-error.ts';
-import type { AnsweredRequest } from './login-report.ts';
+import type { AnsweredRequest } from './login-facts.ts';
 import { createAddressLimit, createRateLimit } from './rate-limit.ts';
 
 export interface DoorOptions {
@@ -157,4 +156,25 @@ export function createDoor(
     if (isTooMany && isDirect) endConnection(request);
     else refuse(request, response);
   };
+}
+
+/**
+ * Finds the address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`,
+ * so what a client has written itself is before that: the last address that is not a proxy counts.
+ */
+export function clientAddress(request: ServerRequest, proxies: BlockList): string {
+  let address = plain(request.socket?.remoteAddress ?? '');
+  const header = request.headers['x-forwarded-for'];
+  const hops = typeof header === 'string' ? header.split(',').slice(-maxProxies) : [];
+  while (isIP(address) !== 0 && proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
+    // Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:5678`.
+    const hop = hops
+      .pop()
+      ?.trim()
+      .replace(/^\[([^\]]*)\](:\d+)?$|^([\d.]+):\d+$/, '$1$3');
+    const next = plain(hop ?? '');
+    if (isIP(next) === 0) break;
+    address = next;
+  }
+  return address;
 }

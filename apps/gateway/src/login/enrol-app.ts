@@ -6,8 +6,7 @@ import {
   secondFactorRequired,
   wrongInvitation,
 } from './login-error.ts';
-import { addFacts } from './login-facts.ts';
-import { requiredReason } from './login-report.ts';
+import { addFacts, requiredReason } from './login-facts.ts';
 import { countedLogin, type LoginLimits, type LoginRequest } from './login-request.ts';
 import { addedOrThrow, addUnlessEnded, defaultLabels, grantAfterPassword } from './new-factor.ts';
 import type { Proof } from './proof.ts';

@@ -22,15 +22,16 @@ import {
   requestRate,
 } from './limits.ts';
 import { createUnavailableError, errorBody, LoginError, toAnswer, tooMany } from './login-error.ts';
-import { beginFacts, type LoginAction } from './login-facts.ts';
 import {
   type AnsweredRequest,
+  beginFacts,
   createRequestLogs,
   findOutcome,
+  type LoginAction,
   type LoginOutcome,
   type OnLogin,
   reportRequest,
-} from './login-report.ts';
+} from './login-facts.ts';
 import type { LoginRequest } from './login-request.ts';
 import type { LoginService } from './login-service.ts';
 import { createAddressLimit, createRateLimit, type RateLimit } from './rate-limit.ts';

@@ -16,7 +16,7 @@ import {
   wrongEnrolmentCode,
   wrongInvitation,
 } from './login-error.ts';
-import { requiredReason } from './login-report.ts';
+import { requiredReason } from './login-facts.ts';
 import type { LoginRequest } from './login-request.ts';
 import { type Proof, type ProvenLogin, toBegunLogin } from './proof.ts';
 import {

@@ -11,8 +11,7 @@ import {
   uncheckedLogin,
   wrongCredentials,
 } from './login-error.ts';
-import type { LoginFacts } from './login-facts.ts';
-import { requiredReason } from './login-report.ts';
+import { type LoginFacts, requiredReason } from './login-facts.ts';
 import type { FactorParts, LoginService } from './login-service.ts';
 import type { Proof } from './proof.ts';
 

@@ -3,7 +3,6 @@ import type { Context } from 'koa';
 import { shortDigest } from '../engine/revocation/list.ts';
 import type { Session } from '../engine/sessions/session-text.ts';
 import { createBodyReader } from '../http/read-body.ts';
-import { type AddressShares, createAddressShares } from './address-shares.ts';
 import { beginLogin, redeemCode } from './browser/begin-login.ts';
 import { addPages } from './browser/page-routes.ts';
 import { enrolApp } from './enrol-app.ts';
@@ -20,6 +19,7 @@ import {
   withinLimits,
 } from './login-request.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
+import { type AddressShares, createAddressShares } from './rate-limit.ts';
 import { isRedemption } from './request-bodies.ts';
 import { logInAtTerminal } from './terminal-login.ts';
 

@@ -8,7 +8,7 @@ import {
   factorParts,
   maxFailures,
 } from './factors/testing/factor-parts.ts';
-import { findOutcome } from './login-report.ts';
+import { findOutcome } from './login-facts.ts';
 
 const file = redisOfFile();
 const clock = clockOfToday();

@@ -12,8 +12,12 @@ import { createFailureLog } from '../engine/chain/failure-log.ts';
 import type { RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
 import { createInFlight, type InFlight } from '../http/limits.ts';
-import { loginActions } from '../login/login-facts.ts';
-import { createLoginLog, describeLogin, loginOutcomes } from '../login/login-report.ts';
+import {
+  createLoginLog,
+  describeLogin,
+  loginActions,
+  loginOutcomes,
+} from '../login/login-facts.ts';
 import { listCertificates, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { AuditTrail } from '../observe/audit/trail.ts';
 import type { Health } from '../observe/health.ts';

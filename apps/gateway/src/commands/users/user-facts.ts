@@ -4,7 +4,7 @@ import { createIdentityPolicy } from '../../engine/chain/identity-policy.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import { answerForProviderUser } from '../../engine/sessions/session-user.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
-import { proofActions } from '../../login/login-report.ts';
+import { proofActions } from '../../login/login-facts.ts';
 import { auditJson } from '../../observe/audit/entry.ts';
 import { findLastLines } from '../../observe/audit/last-lines.ts';
 import { readBlockList } from '../connections.ts';

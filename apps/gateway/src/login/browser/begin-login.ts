@@ -11,7 +11,8 @@ import type { Proof } from '../proof.ts';
 import { chooseCluster, parseBrowserBody, parseCodeBody } from '../request-bodies.ts';
 import { randomText } from '../secret-text.ts';
 import { findUserToday } from '../user-today.ts';
-import { fromPending, requireBrowserLogins } from './browser-logins.ts';
+import { fromPending } from './next-page.ts';
+import { requireBrowserLogins } from './page-request.ts';
 
 /** Begins a login that a person continues in a browser. */
 export async function beginLogin(request: LoginRequest, body: unknown): Promise<void> {

@@ -1,14 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type BrowserState, findLoginSecret } from '../attempts/attempt.ts';
+import { describeCause } from '../../config/problems.ts';
+import { type BrowserState, findLoginSecret, joinLoginSecret } from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
-import { addFacts } from '../login-facts.ts';
-import { requiredReason } from '../login-report.ts';
+import { createUnavailableError } from '../login-error.ts';
+import { addFacts, requiredReason } from '../login-facts.ts';
+import type { LoginService } from '../login-service.ts';
 import { grantAfterPassword } from '../new-factor.ts';
 import type { Proof } from '../proof.ts';
 import { findNeed, requireUsable } from '../prove-factor.ts';
-import { fromPending } from './browser-logins.ts';
-import { type PageRequest, sendTo } from './page-request.ts';
-import { findLogin } from './proven-login.ts';
+import { randomText, secretDigest } from '../secret-text.ts';
+import { type PageRequest, sendTo, setState } from './page-request.ts';
 
 /** What a person may do after the password. Undefined: confirm the login. */
 export type Next = PendingLogin['next'];
@@ -153,4 +155,56 @@ async function change(
       isSame(login) ? make(login) : undefined,
     ),
   );
+}
+
+/** The length of the key in a path: 130 bits. */
+const keyLength = 26;
+
+/**
+ * Finds the login in progress of this browser on this path.
+ *
+ * @returns undefined if no one has logged in here, if the login has gone on from another page, and after its end
+ */
+export async function findLogin(
+  { service, browser, attempt }: PageRequest,
+  state: BrowserState | undefined,
+): Promise<PendingLogin | undefined> {
+  const secret = state && findLoginSecret(attempt, state);
+  if (secret === undefined) return undefined;
+  return fromPending(service, () => browser.pending.read(attempt.id, secret));
+}
+
+/** What follows a proof. */
+export interface RenewedLogin {
+  /** The digest of the new secret, for the login in progress. */
+  readonly digest: string;
+  /** Gives the browser its half of the secret. @returns the page at the path with the other half */
+  enter(): PageRequest;
+}
+
+/**
+ * Makes a new secret after a proof, so that nothing from before goes on: neither a cookie that someone planted in this browser or
+ * received from it, nor a path that someone knows.
+ */
+export function renewLogin(page: PageRequest, state: BrowserState): RenewedLogin {
+  const [login, key] = [randomBytes(32).toString('base64url'), randomText(keyLength)];
+  const attempt = { ...page.attempt, key };
+  return {
+    digest: secretDigest(joinLoginSecret(login, key)),
+    enter() {
+      setState(page, { ...state, login });
+      return { ...page, attempt, path: `/login/${page.browser.attempts.writeAttempt(attempt)}` };
+    },
+  };
+}
+
+/** Asks the Redis of logins in progress, and logs why it failed. @throws LoginError if it did */
+export function fromPending<Result>(
+  { logger }: LoginService,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  return work().catch((error: unknown) => {
+    logger.warn({ reason: describeCause(error) }, 'login in progress could not be read or written');
+    throw createUnavailableError('the store of logins in progress');
+  });
 }

@@ -1,8 +1,8 @@
 import type { ErrorAnswer } from '../../http/answer-errors.ts';
 import { StatusError } from '../../http/kubernetes-status.ts';
 import { LoginError } from '../login-error.ts';
+import { pageHeaders } from '../pages/layout.ts';
 import { messagePage } from '../pages/message-page.ts';
-import { pageHeaders } from '../pages/page-headers.ts';
 import type { MessageKind } from '../pages/texts.ts';
 
 /** An error that is answered with a page. */

@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { createFormReader } from '../../http/read-body.ts';
 import { nameNetwork } from '../../http/socket-limit.ts';
-import type { BrowserState, LoginAttempt } from '../attempts/attempt.ts';
-import { findLoginSecret, formToken, isFormToken } from '../attempts/attempt.ts';
+import {
+  type BrowserState,
+  findLoginSecret,
+  formToken,
+  isFormToken,
+  type LoginAttempt,
+} from '../attempts/attempt.ts';
 import { maxCookies } from '../limits.ts';
-import { tooMany } from '../login-error.ts';
+import { LoginError, tooMany } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import type { LoginLimits, LoginRequest } from '../login-request.ts';
-import type { BrowserLogins } from '../login-service.ts';
-import { pageHeaders } from '../pages/page-headers.ts';
-import { requireBrowserLogins } from './browser-logins.ts';
+import type { BrowserLogins, LoginService } from '../login-service.ts';
+import { pageHeaders } from '../pages/layout.ts';
 import { PageError } from './page-error.ts';
 
 export type ReadForm = ReturnType<typeof createFormReader>;
@@ -20,6 +24,16 @@ export interface PageRequest extends LoginRequest {
   readonly attempt: LoginAttempt;
   /** The path of the attempt, which has everything that is known of it. */
   readonly path: string;
+}
+
+/** @throws LoginError if people log in at a terminal alone */
+export function requireBrowserLogins({ browser }: LoginService): BrowserLogins {
+  if (browser !== undefined) return browser;
+  throw new LoginError(
+    404,
+    'no-browser-login',
+    'this server has no login in a browser (login.browser): log in at a terminal',
+  );
 }
 
 /**

@@ -1,29 +1,43 @@
 import { createFormReader } from '../../http/read-body.ts';
-import { createAddressShares } from '../address-shares.ts';
-import { type BrowserState, findLoginSecret } from '../attempts/attempt.ts';
-import { countIncomplete, countLogin } from '../count-logins.ts';
+import {
+  attemptLifetime,
+  type BrowserState,
+  findLoginSecret,
+  idLength,
+} from '../attempts/attempt.ts';
 import { arrivingBodies, maxBodyBytes } from '../limits.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import {
   type AddRoute,
+  countIncomplete,
+  countLogin,
   inSteps,
   type LoginLimits,
   type LoginRequest,
   withinLimits,
 } from '../login-request.ts';
-import { codePage } from '../pages/code-page.ts';
-import { confirmPage } from '../pages/confirm-page.ts';
+import { codePage, confirmPage } from '../pages/confirm-page.ts';
+import { pageHeaders } from '../pages/layout.ts';
 import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
-import { pageHeaders } from '../pages/page-headers.ts';
 import type { LoginProblem } from '../pages/texts.ts';
 import type { Proof } from '../proof.ts';
+import { requireFactors } from '../prove-factor.ts';
 import { provePassword } from '../prove-password.ts';
+import { createAddressShares } from '../rate-limit.ts';
 import { parseCredentials } from '../request-bodies.ts';
-import { fromPending } from './browser-logins.ts';
-import { addFactorPages } from './factor-routes.ts';
-import { findNext, type Next, sendToNext } from './next-page.ts';
+import { maxTyped, randomText } from '../secret-text.ts';
+import { changeFactors } from './change-factors.ts';
+import { showFactors } from './factors-visit.ts';
+import {
+  findLogin,
+  findNext,
+  fromPending,
+  type Next,
+  renewLogin,
+  sendToNext,
+} from './next-page.ts';
 import { PageError } from './page-error.ts';
 import {
   beginState,
@@ -34,11 +48,12 @@ import {
   type ReadForm,
   readPageForm,
   readState,
+  requireBrowserLogins,
   sendTo,
   setState,
   showPage,
 } from './page-request.ts';
-import { findLogin, renewLogin } from './proven-login.ts';
+import { proveOnPage, showFactor } from './prove-on-page.ts';
 import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
 /** Adds the pages of logins in a browser. @param bodyTimeout milliseconds */
@@ -234,4 +249,44 @@ async function confirm(
   if (code === undefined) throw new PageError('used', 409);
   if (isSent) return sendTo(page, `${client}?code=${code}`);
   showPage(page, codePage({ attempt: describeAttempt(page), username: user.username, code }));
+}
+
+/** Adds the pages of second factors. They come before the paths of attempts, one of which would fit `/login/factors`. */
+export function addFactorPages(route: AddRoute, readForm: ReadForm, limits: LoginLimits): void {
+  route('get', '/login/factors', 'begin', beginVisit);
+  route('get', '/login/factors/:invitation', 'begin', beginVisit);
+  route('get', '/login/:attempt/factor', 'page', (request) =>
+    showFactor(pageRequest(request, limits)),
+  );
+  route('post', '/login/:attempt/factor', 'page-factor', (request) =>
+    proveOnPage(pageRequest(request, limits), readForm, limits, 'code'),
+  );
+  route('post', '/login/:attempt/passkey', 'page-factor', (request) =>
+    proveOnPage(pageRequest(request, limits), readForm, limits, 'passkey'),
+  );
+  route('get', '/login/:attempt/factors', 'page', (request) =>
+    showFactors(pageRequest(request, limits)),
+  );
+  route('post', '/login/:attempt/factors', 'change-factors', (request) =>
+    changeFactors(pageRequest(request, limits), readForm, limits),
+  );
+}
+
+/** Begins a visit to change second factors. It uses nothing up: scanners open the links in a mail as well. */
+async function beginVisit(request: LoginRequest): Promise<void> {
+  const { context, service, address } = request;
+  const { attempts } = requireBrowserLogins(service);
+  requireFactors(service);
+  const { invitation } = context.params as { readonly invitation?: string };
+  if (invitation !== undefined && invitation.length > maxTyped)
+    throw new PageError('not-found', 404);
+  const attempt = {
+    id: randomText(idLength),
+    until: Date.now() + attemptLifetime,
+    // No client can redeem anything: no secret has this digest.
+    challenge: '',
+    address,
+    manages: { ...(invitation !== undefined && { invitation }) },
+  };
+  sendTo(request, `/login/${attempts.writeAttempt(attempt)}`);
 }

@@ -1,8 +1,7 @@
 import type { BrowserState } from '../attempts/attempt.ts';
-import { countLogin } from '../count-logins.ts';
 import type { FactorNeed } from '../factors/second-factor.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
-import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
+import { countLogin, inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
 import { factorPage } from '../pages/factor-page.ts';
 import type { FactorProblem } from '../pages/texts.ts';
 import type { Proof } from '../proof.ts';
@@ -22,6 +21,7 @@ import {
   type LoginWithNext,
   loginWithNext,
   type Next,
+  renewLogin,
   sendToNext,
   takeChallenge,
 } from './next-page.ts';
@@ -35,7 +35,6 @@ import {
   sendTo,
   showPage,
 } from './page-request.ts';
-import { renewLogin } from './proven-login.ts';
 
 type Login = LoginWithNext<'factor'>;
 type Need = Extract<FactorNeed, { readonly kind: 'factor' }>;

@@ -1,7 +1,6 @@
 import { asError, withoutToken } from '../../base/logging/error-fields.ts';
 import { digestToken } from '../../engine/revocation/list.ts';
 import type { SessionTexts } from '../../engine/sessions/session-text.ts';
-import type { AddressShares } from '../address-shares.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import { LoginError } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
@@ -10,9 +9,15 @@ import type { LoginProvider } from '../login-service.ts';
 import type { LoginProblem } from '../pages/texts.ts';
 import { type Proof, toSessionUser } from '../proof.ts';
 import { ProviderError } from '../providers/provider-error.ts';
-import { requireBrowserLogins } from './browser-logins.ts';
+import type { AddressShares } from '../rate-limit.ts';
 import { PageError } from './page-error.ts';
-import { makePageRequest, type PageRequest, readState, requireState } from './page-request.ts';
+import {
+  makePageRequest,
+  type PageRequest,
+  readState,
+  requireBrowserLogins,
+  requireState,
+} from './page-request.ts';
 
 /** Begins a login at a provider. @returns where the browser is to go, or why it can't */
 export async function beginAtProvider(page: PageRequest) {

@@ -1,6 +1,6 @@
 import { type Html, html, render } from './html.ts';
-import { script } from './script.ts';
-import { style } from './style.ts';
+import { script, scriptSource } from './script.ts';
+import { style, styleSource } from './style.ts';
 import { attemptTexts } from './texts.ts';
 
 /** What a page shows of an attempt to log in. */
@@ -100,4 +100,37 @@ export function describedBy(hasProblem: boolean, hasWarning: boolean): Html | un
 
 export function warningBox(text: Html): Html {
   return html`<p class="box warning" id="${warningId}"><strong>${attemptTexts.warning}:</strong> ${text}</p>`;
+}
+
+/**
+ * Makes the headers of a page.
+ *
+ * @param listener the port of the client on 127.0.0.1. Browsers also check the redirect after a form against
+ * `form-action`, and block it without a word to the person.
+ * @param hasScript whether the page has a passkey or a confirmation, which need the script
+ */
+export function pageHeaders({
+  publicUrl,
+  listener,
+  hasScript = false,
+}: {
+  readonly publicUrl: string;
+  readonly listener: number | undefined;
+  readonly hasScript?: boolean;
+}): Record<string, string> {
+  const client = listener === undefined ? '' : ` http://127.0.0.1:${listener}`;
+  const script = hasScript ? `script-src ${scriptSource}; ` : '';
+  return {
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy':
+      `default-src 'none'; style-src ${styleSource}; ${script}form-action 'self'${client}; ` +
+      "frame-ancestors 'none'; base-uri 'none'",
+    // With no-referrer, browsers send "Origin: null" with a form.
+    'Referrer-Policy': 'same-origin',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    ...(publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
+  };
 }

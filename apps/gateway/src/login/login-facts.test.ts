@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../engine/sessions/session-text.ts';
-import { loginActions } from './login-facts.ts';
 import {
   type AnsweredRequest,
   createLoginLog,
   createRequestLogs,
+  loginActions,
   reportRequest,
-} from './login-report.ts';
+} from './login-facts.ts';
 
 const token = 'sps_secret';
 const session = {
