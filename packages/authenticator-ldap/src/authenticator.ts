@@ -35,7 +35,7 @@ import {
 } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
 import { createPresenceCheck } from './presence.ts';
-import { createSchemaCheck } from './schema.ts';
+import { createSchemaCheck } from './schema-check.ts';
 
 /** Creates the authenticator. It asks no server before the first login. @throws Error when a TLS file can't be used */
 export async function createLdapAuthenticator(

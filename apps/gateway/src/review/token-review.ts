@@ -1,4 +1,4 @@
-import type { Decision } from '@sallyport/authenticator';
+import type { Decision, UserInfo } from '@sallyport/authenticator';
 import { StatusError } from '../http/kubernetes-status.ts';
 
 /** The versions that kube-apiserver can use (`--authentication-token-webhook-version`). Its default is v1beta1. */
@@ -96,7 +96,10 @@ function toReviewStatus(result: ReviewResult) {
   if (!isAuthenticated(result)) return { authenticated: false };
   const { username, uid, groups, extra } = result.user;
   // The groups are copied, because JSON.stringify takes seven times as long for a frozen array.
-  const user = { username, uid, groups: groups && [...groups], extra };
+  const user = { username, uid, groups: groups && [...groups], extra } satisfies Record<
+    keyof UserInfo,
+    unknown
+  >;
   return { authenticated: true, user, audiences: result.audiences };
 }
 

@@ -14,7 +14,7 @@ import {
   userOptions,
 } from './options/testing/ldap-options.ts';
 import type { LdapOptions } from './options/types.ts';
-import { createSchemaCheck } from './schema.ts';
+import { createSchemaCheck } from './schema-check.ts';
 
 const { signal } = new AbortController();
 const schema = [
