@@ -35,7 +35,7 @@ test.each([
   },
 ])('$name runs $program', ({ start, program }) => {
   expect(commandLine(start, ['blocks'])).toBe(`${program} blocks`);
-  expect(exampleText(start, ['List', 'blocks'])).toBe(`\nExamples:\n  # List\n  ${program} blocks`);
+  expect(exampleText(start, { List: 'blocks' })).toBe(`\nExamples:\n  # List\n  ${program} blocks`);
 });
 
 test('another account runs a checkout without pnpm, unless SALLYPORT_COMMAND says how', () => {

@@ -99,11 +99,8 @@ export function userWords(name: string, isExact = false): readonly string[] {
 }
 
 /** Makes the part of the help that has examples: each a comment and a command. */
-export function exampleText(
-  start: Invocation,
-  ...examples: readonly (readonly [comment: string, command: string])[]
-): string {
-  const lines = examples.map(
+export function exampleText(start: Invocation, examples: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(examples).map(
     ([comment, command]) => `  # ${comment}\n  ${readProgram(start)} ${command}\n`,
   );
   return `\nExamples:\n${lines.join('\n')}`.trimEnd();

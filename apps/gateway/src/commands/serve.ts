@@ -33,11 +33,7 @@ export async function serve(
   return end.promise;
 }
 
-function onSignals(
-  starting: Promise<Gateway>,
-  logger: Logger,
-  end: (code: ExitCode) => void,
-): void {
+function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitCode) => void) {
   const stop = (delay?: number, code: ExitCode = exitCodes.success) => {
     const stopped = starting.then((gateway) => gateway.shutdown(delay)).then(() => code);
     stopped.then(end, () => end(exitCodes.failure));

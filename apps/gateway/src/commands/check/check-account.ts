@@ -11,10 +11,7 @@ import { commandLineForAccount } from '../printed-commands.ts';
  * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing
  * about what that account may. In a pod, the gateway has the user of this process.
  */
-export async function remarkOtherAccount(
-  context: CommandContext,
-  files: readonly TrustedFile[],
-): Promise<void> {
+export async function remarkOtherAccount(context: CommandContext, files: readonly TrustedFile[]) {
   if (process.getuid?.() !== 0 || context.environment.KUBERNETES_SERVICE_HOST) return;
   for (const { file, secret = false } of files) {
     const stats = await stat(file).catch(() => undefined);

@@ -2,14 +2,13 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { isAnchor, isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
-import type { ProblemWords } from '../../config/problems.ts';
 import { readBytes, withFix } from '../../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../../config/types.ts';
 import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, ok, runCheck, toFinding, warning } from '../finding.ts';
+import { type Finding, ok, runCheck, warning } from '../finding.ts';
 import { listNames } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
@@ -104,8 +103,17 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readon
   } catch {
     return [];
   }
-  const problem = caFile === undefined ? unknownAuthority(tls) : otherAuthority(tls, caFile);
-  return [toFinding('warning', problem)];
+  return caFile === undefined
+    ? warning(
+        `no login.caFile is set, and no CA that this machine knows signed the certificate in ${tls.certFile} (login.tls.certFile), or its ` +
+          'chain is not complete: kubectl sallyport would refuse it',
+        `${completeChain}, or if the machines of your users know that CA`,
+      )
+    : warning(
+        `login.caFile: the CAs in ${caFile} did not sign the certificate in ${tls.certFile} (login.tls.certFile), or its chain is not ` +
+          'complete: kubectl sallyport would refuse it',
+        completeChain,
+      );
 }
 
 /** Returns the CAs that `kubectl sallyport` trusts if its kubeconfig has none. */
@@ -114,34 +122,14 @@ function knownAuthorities(): readonly X509Certificate[] {
   return [...pems].map((pem) => new X509Certificate(pem));
 }
 
-type LoginTls = Pick<NonNullable<LoginConfig['tls']>, 'certFile'>;
-
 const completeChain =
   'write the root CA of that certificate into login.caFile, and its intermediate CAs, if it has any, into login.tls.certFile below it. ' +
   'Nothing is wrong if a proxy with another certificate is in front of this server';
 
-function unknownAuthority({ certFile }: LoginTls): ProblemWords {
-  return {
-    message:
-      `no login.caFile is set, and no CA that this machine knows signed the certificate in ${certFile} (login.tls.certFile), or its ` +
-      'chain is not complete: kubectl sallyport would refuse it',
-    fix: `${completeChain}, or if the machines of your users know that CA`,
-  };
-}
-
-function otherAuthority({ certFile }: LoginTls, caFile: string): ProblemWords {
-  return {
-    message:
-      `login.caFile: the CAs in ${caFile} did not sign the certificate in ${certFile} (login.tls.certFile), or its chain is not ` +
-      'complete: kubectl sallyport would refuse it',
-    fix: completeChain,
-  };
-}
-
 /** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
 async function checkTls(
   reading: Promise<TlsMaterial> | undefined,
-  findProblems: (server: X509Certificate) => Promise<readonly ProblemWords[]>,
+  findProblems: (server: X509Certificate) => Promise<readonly Finding[]>,
   advice = '',
 ): Promise<readonly Finding[]> {
   if (reading === undefined) return ok('none: plain HTTP on loopback');
@@ -153,8 +141,8 @@ async function checkTls(
       const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
       return { check: `${certificate} certificate`, result: 'ok', detail };
     }),
-    ...warnings.map((message) => toFinding('warning', { message })),
-    ...(await findProblems(server)).map((problem) => toFinding('warning', problem)),
+    ...warnings.flatMap((text) => warning(text)),
+    ...(await findProblems(server)),
   ];
 }
 
@@ -163,7 +151,7 @@ async function addressProblems(
   certificate: X509Certificate,
   { listen: { host, port }, tls }: ServerConfig,
   folder: string,
-): Promise<ProblemWords[]> {
+): Promise<readonly Finding[]> {
   const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
   const isAnyAddress = host === '::' || host === '0.0.0.0';
   if (tls === undefined || isAnyAddress || hosts.some((name) => isFor(certificate, name)))
@@ -173,14 +161,11 @@ async function addressProblems(
     certificate: names.server,
     option: '--host',
   });
-  return [
-    {
-      message:
-        `the server certificate is not for ${host}, the address of server.listen: kube-apiserver would refuse it at ` +
-        `https://${authority(host, port)}`,
-      fix: `call the gateway by ${certificate.subjectAltName}; or ${reissueText}`,
-    },
-  ];
+  return warning(
+    `the server certificate is not for ${host}, the address of server.listen: kube-apiserver would refuse it at ` +
+      `https://${authority(host, port)}`,
+    `call the gateway by ${certificate.subjectAltName}; or ${reissueText}`,
+  );
 }
 
 async function urlProblem(
@@ -188,7 +173,7 @@ async function urlProblem(
   certificate: X509Certificate,
   { publicUrl, tls }: LoginConfig,
   folder: string,
-): Promise<ProblemWords[]> {
+): Promise<readonly Finding[]> {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (tls === undefined || isFor(certificate, host)) return [];
   const reissueText = await reissue(context, tls, [host], {
@@ -196,12 +181,10 @@ async function urlProblem(
     certificate: loginNames.certificate,
     option: '--login',
   });
-  return [
-    {
-      message: `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would refuse it`,
-      fix: `correct login.publicUrl; or ${reissueText}`,
-    },
-  ];
+  return warning(
+    `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would refuse it`,
+    `correct login.publicUrl; or ${reissueText}`,
+  );
 }
 
 function isFor(certificate: X509Certificate, host: string): boolean {

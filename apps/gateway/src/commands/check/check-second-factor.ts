@@ -1,7 +1,7 @@
 import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../config/types.ts';
 import { createFactorPolicy, type FactorPolicy } from '../../login/factors/policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, ok } from '../finding.ts';
+import { type Finding, ok, warning } from '../finding.ts';
 
 interface Created {
   readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews' | 'username'>;
@@ -35,7 +35,7 @@ export function checkSecondFactor(
   ];
   return [
     ...ok(policyText(secondFactor)),
-    ...bypasses.map((bypass): Finding => ({ result: 'warning', ...bypass })),
+    ...bypasses.flatMap(({ detail, fix }) => warning(detail, fix)),
     ...otherTokens(login, created),
   ];
 }

@@ -13,11 +13,7 @@ import { type Finding, warning } from '../finding.ts';
  * @param question what is not known without it
  * @returns a warning if the user of the config may not
  */
-export async function readServers(
-  redis: ProbedRedis,
-  use: RedisUse,
-  question: string,
-): Promise<{ readonly all: readonly ServerInfo[] } | { readonly problem: readonly Finding[] }> {
+export async function readServers(redis: ProbedRedis, use: RedisUse, question: string) {
   try {
     return { all: await redis.probe(use, readInfo) };
   } catch (error) {

@@ -5,7 +5,8 @@ import { describeError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type Answer, ChainError } from '../../engine/chain/chain.ts';
 import { isDirectoryError } from '../../engine/directory/with-directory.ts';
-import type { Entry, RevocationList } from '../../engine/revocation/list.ts';
+import { digestToken, type Entry, type RevocationList } from '../../engine/revocation/list.ts';
+import { findLoginBlock } from '../../engine/revocation/with-blocks.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../../review/token-review.ts';
 import { createGeneration } from '../../runtime/generation.ts';
@@ -177,24 +178,18 @@ async function readUserLockouts(
   }
 }
 
-/** @param user who was refused. Their groups are known only after the identity policy */
+/** @param user who was refused; '' if the authenticator does not say. Their groups are known only after the identity policy */
 function findBlock(
   blocks: RevocationList,
   token: string,
   { report, credential }: ExplainTrace,
-  user?: string,
+  user = '',
 ) {
-  const blocksOfUsers = report.groups.map(({ username, final }) =>
-    blocks.findByUser(username, final),
-  );
-  const blockOfRefusedUser = user === undefined ? undefined : blocks.findByUser(user, []);
-  const candidates = [
-    blocks.findByToken(token),
-    ...blocksOfUsers,
-    credential && blocks.findByCredential(credential),
-    blockOfRefusedUser,
-  ];
-  return candidates.find((block) => block !== undefined);
+  const tokenDigest = digestToken(token);
+  const users = report.groups.map(({ username, final }) => ({ username, groups: final }));
+  return [...users, { username: user }]
+    .map((blockable) => findLoginBlock(blocks, { user: blockable, credential, tokenDigest }))
+    .find((block) => block !== undefined);
 }
 
 /** Says what the gateways do while an authenticator can't be asked. @param isUnread whether the cache that they share could not be read */

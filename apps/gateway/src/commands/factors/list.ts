@@ -4,7 +4,7 @@ import type { FactorStore, ListedRecord } from '../../login/factors/factor-store
 import { areCodesLocked } from '../../login/factors/second-factor.ts';
 import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
+import { exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { commandLine, userWords } from '../printed-commands.ts';
 import { momentText, roundedDuration } from '../times.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
@@ -17,10 +17,7 @@ type ListOptions = ReadOptions & { readonly user?: string; readonly exact?: bool
 type ReadableRecord = ListedRecord & { readonly record: NonNullable<ListedRecord['record']> };
 
 /** Lists second factors and open invitations. Exits 3 if the user who is asked for has neither. */
-export async function listFactors(
-  context: CommandContext,
-  options: ListOptions,
-): Promise<ExitCode> {
+export async function listFactors(context: CommandContext, options: ListOptions) {
   const config = await loadFactorConfig(context, options, 'factor list');
   const name = await findName(context, config, options);
   const { readable, unreadable } = await needFactorStore(context, config, readAll);
@@ -70,11 +67,7 @@ export async function readAll(store: FactorStore) {
   return { readable: readable.sort(byName), unreadable };
 }
 
-function printRecords(
-  context: CommandContext,
-  listed: readonly ReadableRecord[],
-  now: number,
-): void {
+function printRecords(context: CommandContext, listed: readonly ReadableRecord[], now: number) {
   const ago = (time: number) => `${roundedDuration(now - time)} ago`;
   const rows = listed.flatMap(({ record }) =>
     listedFactors(record).map(({ method, name, addedAt, usedAt }: ListedFactor) => {
@@ -109,10 +102,7 @@ function remarkLocked(
 }
 
 /** Says that records can't be read, and what to do about it. */
-export function remarkUnreadable(
-  context: CommandContext,
-  unreadable: readonly ListedRecord[],
-): void {
+export function remarkUnreadable(context: CommandContext, unreadable: readonly ListedRecord[]) {
   const [firstRecord] = unreadable;
   if (firstRecord === undefined) return;
   const { message, fix } = unreadableText(unreadable.length, firstRecord.key);

@@ -1,15 +1,12 @@
 import type { FactorStore } from '../../login/factors/factor-store.ts';
 import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
-import { type ExitCode, exitCodes, printJson } from '../output.ts';
+import { exitCodes, printJson } from '../output.ts';
 import { readAll, remarkUnreadable } from './list.ts';
 import { loadFactorConfig, needFactorStore } from './open-factors.ts';
 
 /** Seals each record with the first sealing key, so that the older keys can be removed. */
-export async function resealFactors(
-  context: CommandContext,
-  options: ReadOptions,
-): Promise<ExitCode> {
+export async function resealFactors(context: CommandContext, options: ReadOptions) {
   const config = await loadFactorConfig(context, options, 'factor reseal');
   let resealed = 0;
   const reseal = async (store: FactorStore) => {

@@ -1,6 +1,5 @@
 import { Option } from 'commander';
 import { digestOption, jtiOption, option, textOption } from '../options.ts';
-import { exampleText } from '../printed-commands.ts';
 import { confirmed, entryOptions, required, tokenOption, userOption } from './entry-options.ts';
 import type { Program } from './program.ts';
 
@@ -18,11 +17,10 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     options: [...blockable, option.for, ...entryOptions(context)],
     load: async () => (await import('../blocks/block.ts')).block,
     exitStatus: confirmed,
-    help: exampleText(
-      context,
-      ['Block a user for 8h', 'block --user corp:jane --for 8h --reason "laptop stolen"'],
-      ['Block a token, which you type at a prompt', 'block --token --for 30d'],
-    ),
+    examples: {
+      'Block a user for 8h': 'block --user corp:jane --for 8h --reason "laptop stolen"',
+      'Block a token, which you type at a prompt': 'block --token --for 30d',
+    },
   });
 
   add(program, 'unblock', {
@@ -34,7 +32,7 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     ],
     load: async () => (await import('../blocks/block.ts')).unblock,
     exitStatus: confirmed,
-    help: exampleText(context, ['Remove the block of a user', 'unblock --user corp:jane']),
+    examples: { 'Remove the block of a user': 'unblock --user corp:jane' },
   });
 
   add(program, 'blocks', {
@@ -65,11 +63,10 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     ],
     load: async () => (await import('../tokens/revoke.ts')).revoke,
     exitStatus: { ...confirmed, 3: 'no token to revoke' },
-    help: exampleText(
-      context,
-      ['Revoke all tokens of a user', 'revoke --user robot:ci --reason leaked'],
-      ['End all sessions of a user', 'revoke --user corp:jane --authenticator sessions'],
-    ),
+    examples: {
+      'Revoke all tokens of a user': 'revoke --user robot:ci --reason leaked',
+      'End all sessions of a user': 'revoke --user corp:jane --authenticator sessions',
+    },
   });
 
   add(program, 'lockouts', {
@@ -84,6 +81,6 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     options: [required(userOption(' (required)')), ...entryOptions(context)],
     load: async () => (await import('../blocks/lockouts.ts')).unlock,
     exitStatus: { ...confirmed, 3: 'no failed logins were counted for this user' },
-    help: exampleText(context, ['Unlock a user', 'unlock --user corp:bob --reason "new password"']),
+    examples: { 'Unlock a user': 'unlock --user corp:bob --reason "new password"' },
   });
 }

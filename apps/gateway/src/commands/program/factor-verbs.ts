@@ -1,5 +1,4 @@
 import { byOption, option, textOption } from '../options.ts';
-import { exampleText } from '../printed-commands.ts';
 import { confirmed, entryOptions, required, userOption } from './entry-options.ts';
 import type { Program } from './program.ts';
 
@@ -22,10 +21,7 @@ export function addFactorVerbs({ program, context, add }: Program): void {
     ],
     load: async () => (await import('../factors/invite.ts')).invite,
     exitStatus: { 0: 'invited', 1: 'nothing was written' },
-    help: exampleText(context, [
-      'Invite a user for 24h',
-      'factor invite --user corp:jane --reason "first phone"',
-    ]),
+    examples: { 'Invite a user for 24h': 'factor invite --user corp:jane --reason "first phone"' },
   });
 
   add(factor, 'list', {
@@ -49,10 +45,9 @@ export function addFactorVerbs({ program, context, add }: Program): void {
     options: [required(userOption(' (required)')), ...entryOptions(context)],
     load: async () => (await import('../factors/reset.ts')).resetFactors,
     exitStatus: { ...confirmed, 3: 'the user had no second factor, no invitation and no session' },
-    help: exampleText(context, [
-      'Reset the second factors of a user',
-      'factor reset --user corp:jane --reason "phone lost"',
-    ]),
+    examples: {
+      'Reset the second factors of a user': 'factor reset --user corp:jane --reason "phone lost"',
+    },
   });
 
   add(factor, 'reseal', {

@@ -1,10 +1,9 @@
 import { Option } from 'commander';
 import { addressOption, option, textOption } from '../options.ts';
-import { exampleText } from '../printed-commands.ts';
 import type { Program } from './program.ts';
 
 /** Adds the commands that make a config, and run the gateway. */
-export function addGatewayVerbs({ program, context, add }: Program): void {
+export function addGatewayVerbs({ program, add }: Program): void {
   add(program, 'init', {
     description: 'create a config, certificates, and the kubeconfig that kube-apiserver needs',
     options: [
@@ -31,15 +30,12 @@ export function addGatewayVerbs({ program, context, add }: Program): void {
     ],
     load: async () => (await import('../init/init.ts')).init,
     exitStatus: { 0: 'success', 1: 'nothing was written' },
-    help: exampleText(
-      context,
-      ['Create a config with static tokens', 'init /etc/sallyport --host gateway.example.com'],
-      [
-        'Create a config with Redis and a login server',
+    examples: {
+      'Create a config with static tokens': 'init /etc/sallyport --host gateway.example.com',
+      'Create a config with Redis and a login server':
         'init /etc/sallyport --host gateway.example.com --redis rediss://redis.example.com:6379 --login login.example.com',
-      ],
-      ['Renew the certificates', 'init /etc/sallyport --renew'],
-    ),
+      'Renew the certificates': 'init /etc/sallyport --renew',
+    },
   }).argument(
     '<dir>',
     'new folder to create the files in; for a folder that has a gateway.yaml, what to add is printed',
@@ -58,7 +54,7 @@ export function addGatewayVerbs({ program, context, add }: Program): void {
 }
 
 /** Adds the commands that check the config, and explain what the gateways answer. */
-export function addCheckVerbs({ program, context, add }: Program): void {
+export function addCheckVerbs({ program, add }: Program): void {
   add(program, 'check', {
     description: 'check the config, its files and its certificates, and connect to each backend',
     options: [option.config, option.output],
@@ -85,11 +81,10 @@ export function addCheckVerbs({ program, context, add }: Program): void {
       1: 'error: a backend is unavailable',
       3: 'refused or unknown',
     },
-    help: exampleText(
-      context,
-      ['Explain a token, which you type at a prompt', 'explain'],
-      ['Show what is known about a user', 'explain --user corp:jane'],
-    ),
+    examples: {
+      'Explain a token, which you type at a prompt': 'explain',
+      'Show what is known about a user': 'explain --user corp:jane',
+    },
   });
 
   add(program, 'schema', {

@@ -13,7 +13,10 @@ interface Verb<Options> {
   /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
   readonly load: () => Promise<(context: CommandContext, options: Options) => Promise<ExitCode>>;
   readonly exitStatus?: Readonly<Record<number, string>>;
-  readonly help?: string;
+  /** A line of the help, after the exit status. */
+  readonly note?: string;
+  /** Commands by what they do. */
+  readonly examples?: Readonly<Record<string, string>>;
 }
 
 /** A Program is the command line of one run. */
@@ -40,20 +43,23 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
     .exitOverride();
 
   function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
-    const { description, options, load, exitStatus, help = '' } = verb;
+    const { description, options, load, exitStatus, note, examples } = verb;
+    const help = [
+      exitStatus ? exitText(exitStatus) : '',
+      note === undefined ? '' : `\n${note}\n`,
+      examples ? exampleText(context, examples) : '',
+    ];
     const command = parent.command(name).description(description);
     for (const verbOption of options) command.addOption(verbOption);
     if (options.includes(option.config) && environment.SALLYPORT_CONFIG !== undefined)
       command.setOptionValueWithSource('config', environment.SALLYPORT_CONFIG, 'env');
-    return command
-      .addHelpText('after', `${exitStatus ? exitText(exitStatus) : ''}${help}`.trimEnd())
-      .action(async () => {
-        const run = await load();
-        const values = command.opts();
-        const configSource = command.getOptionValueSource('config');
-        const verbOptions = { ...values, configSource, dir: command.args[0] };
-        end(await run({ ...context, config: values.config }, verbOptions as Options));
-      });
+    return command.addHelpText('after', help.join('').trimEnd()).action(async () => {
+      const run = await load();
+      const values = command.opts();
+      const configSource = command.getOptionValueSource('config');
+      const verbOptions = { ...values, configSource, dir: command.args[0] };
+      end(await run({ ...context, config: values.config }, verbOptions as Options));
+    });
   }
 
   return { program, context, add };
@@ -71,12 +77,11 @@ ${exitText({
   0: 'success',
   1: 'there is a problem with the config, a file or a backend',
   3: 'explain: refused or unknown; revoke, unlock, token list, factor: nothing to revoke, unlock, list or reset',
-})}${exampleText(
-  context,
-  ['Make a config and certificates', 'init /etc/sallyport --host gateway.example.com'],
-  ['Check the config', 'check'],
-  ['Start the gateway', 'serve'],
-)}`;
+})}${exampleText(context, {
+  'Make a config and certificates': 'init /etc/sallyport --host gateway.example.com',
+  'Check the config': 'check',
+  'Start the gateway': 'serve',
+})}`;
 }
 
 /** Returns an error of commander's own, and what to add if it is about a duration that is missing. */

@@ -1,6 +1,5 @@
 import { Option } from 'commander';
 import { byOption, digestOption, option, textOption, ttlOption } from '../options.ts';
-import { exampleText } from '../printed-commands.ts';
 import { required } from './entry-options.ts';
 import type { Program } from './program.ts';
 
@@ -19,18 +18,17 @@ const issuer = textOption(
 const issuerStatus = { 0: 'success', 1: 'not done, or only in part' };
 
 /** Adds the command about the audit trail. */
-export function addAuditVerb({ program, context, add }: Program): void {
+export function addAuditVerb({ program, add }: Program): void {
   add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
     description:
       'print the fingerprint of a token in the audit trail; the token is typed at a prompt or read from standard input',
     options: [option.config],
     load: async () => (await import('../tokens/token-hash.ts')).auditFingerprint,
-    help:
-      '\nThe output has one line for each key of cache.redis.sealingKeys. The first is for the key in use.\n' +
-      exampleText(context, [
-        'Find the lines of a token, which you type at a prompt',
+    note: 'The output has one line for each key of cache.redis.sealingKeys. The first is for the key in use.',
+    examples: {
+      'Find the lines of a token, which you type at a prompt':
         'audit fingerprint | grep -F -f - audit.log',
-      ]),
+    },
   });
 }
 
@@ -63,12 +61,8 @@ export function addTokenVerbs({ program, context, add }: Program): void {
     ],
     load: async () => (await import('../tokens/issued-tokens.ts')).createToken,
     exitStatus: issuerStatus,
-    help:
-      '\nThe token is written to standard output, everything else to standard error. With -o json, all of it is on standard output.\n' +
-      exampleText(context, [
-        'Create a token for 8h',
-        'token create --user jane --group dev --ttl 8h',
-      ]),
+    note: 'The token is written to standard output, everything else to standard error. With -o json, all of it is on standard output.',
+    examples: { 'Create a token for 8h': 'token create --user jane --group dev --ttl 8h' },
   });
 
   add(token, 'list', {
@@ -86,7 +80,7 @@ export function addTokenVerbs({ program, context, add }: Program): void {
     ],
     load: async () => (await import('../tokens/issued-tokens.ts')).listTokens,
     exitStatus: { ...issuerStatus, 3: 'no token of this user or digest' },
-    help: exampleText(context, ['List the tokens of a user', 'token list --user jane']),
+    examples: { 'List the tokens of a user': 'token list --user jane' },
   });
 
   add(token, 'hash', {
@@ -102,9 +96,9 @@ export function addTokenVerbs({ program, context, add }: Program): void {
       option.output,
     ],
     load: async () => (await import('../tokens/token-hash.ts')).tokenHash,
-    help: exampleText(context, [
-      'Generate a token and add its entry to a file',
-      'token hash --user ci --generate >> tokens.yaml',
-    ]),
+    examples: {
+      'Generate a token and add its entry to a file':
+        'token hash --user ci --generate >> tokens.yaml',
+    },
   });
 }

@@ -30,10 +30,7 @@ export interface RequestOptions extends TokenOptions {
   readonly by: string;
 }
 
-export async function createToken(
-  context: CommandContext,
-  options: ReadOptions & RequestOptions,
-): Promise<ExitCode> {
+export async function createToken(context: CommandContext, options: ReadOptions & RequestOptions) {
   const now = context.now();
   const request = readRequest(options, now);
   const setup = await loadIssuer(context, options);

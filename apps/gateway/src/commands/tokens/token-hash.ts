@@ -9,10 +9,7 @@ import { readToken } from '../read-token.ts';
 import { timeText } from '../times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
-export async function auditFingerprint(
-  context: CommandContext,
-  options: ConfigOptions,
-): Promise<ExitCode> {
+export async function auditFingerprint(context: CommandContext, options: ConfigOptions) {
   // This is imported here, since `token hash` reads no config.
   const { loadNamedConfig } = await import('../config-file.ts');
   const { redis } = (await loadNamedConfig(context, options)).cache;

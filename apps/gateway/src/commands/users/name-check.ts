@@ -74,11 +74,7 @@ type WordsFor = (name: string) => readonly string[];
  *
  * @throws UsageError with the command for each user who may be meant
  */
-export function refuseOtherName(
-  context: CommandContext,
-  checked: NameCheck,
-  wordsFor: WordsFor,
-): void {
+export function refuseOtherName(context: CommandContext, checked: NameCheck, wordsFor: WordsFor) {
   const { name, otherNames, unchecked } = checked;
   if (otherNames.length === 0 || unchecked.length > 0) return;
   const exact =
@@ -92,11 +88,7 @@ export function refuseOtherName(
 }
 
 /** Prints a remark when a command is about a user whom a directory has by another name. */
-export function remarkOtherName(
-  context: CommandContext,
-  checked: NameCheck,
-  wordsFor: WordsFor,
-): void {
+export function remarkOtherName(context: CommandContext, checked: NameCheck, wordsFor: WordsFor) {
   const { name, otherNames } = checked;
   if (otherNames.length === 0) return;
   printRemark(
@@ -107,11 +99,7 @@ export function remarkOtherName(
 }
 
 /** Prints a remark when it is in doubt whether a user has the name. The command was done in any case. */
-export function remarkDoubts(
-  context: CommandContext,
-  checked: NameCheck,
-  wordsFor: WordsFor,
-): void {
+export function remarkDoubts(context: CommandContext, checked: NameCheck, wordsFor: WordsFor) {
   const { name, isUnknown, unchecked } = checked;
   remarkOtherName(context, checked, wordsFor);
   if (isUnknown) {

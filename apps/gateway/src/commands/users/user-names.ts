@@ -157,12 +157,7 @@ function describeDoubt(answers: Answers): string {
 }
 
 /** Says which user a command is about, where that is not what was typed. */
-export function remarkFound(
-  context: CommandContext,
-  typed: string,
-  name: string,
-  doubt: string,
-): void {
+export function remarkFound(context: CommandContext, typed: string, name: string, doubt: string) {
   if (name !== typed || doubt !== '')
     printRemark(context, `${printable(typed)} is ${printable(name)}${doubt}`);
 }
