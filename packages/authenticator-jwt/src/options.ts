@@ -9,6 +9,7 @@ import {
   path,
   section,
   size,
+  text,
   value,
 } from '@sallyport/plugin-kit';
 import { z } from 'zod';
@@ -57,9 +58,6 @@ function httpsUrl(description: string): z.ZodType<string> {
     return parsed;
   });
 }
-
-const text = (description: string, sample: string) =>
-  value({ description, minLength: 1 }, (input) => parseText(input, sample));
 
 /** `prefix` may be empty, as in Kubernetes. */
 const prefix = z

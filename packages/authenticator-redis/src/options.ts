@@ -6,18 +6,18 @@ import {
   type ParseResult,
   parseText,
   section,
+  text,
   value,
 } from '@sallyport/plugin-kit';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   connectionShape,
   isClearText,
-  secret,
+  redisSecret,
   serverUrl,
   settleConnection,
   settleLogin,
   settleUrl,
-  word,
 } from '@sallyport/redis-connection/options';
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
@@ -44,8 +44,8 @@ const adminSchema = section(
     url: serverUrl(
       'The server with a user who may write, as { env: NAME } or { file: path }. Default: as above.',
     ).optional(),
-    username: word('The ACL user who may write.', 'sallyport-admin').optional(),
-    password: secret("That user's password", 'REDIS_ADMIN_PASSWORD').optional(),
+    username: text('The ACL user who may write.', 'sallyport-admin').optional(),
+    password: redisSecret("That user's password", 'REDIS_ADMIN_PASSWORD').optional(),
   },
   '{ url: { env: REDIS_ADMIN_URL } }',
   (keys, complain) => {
@@ -66,10 +66,7 @@ const adminSchema = section(
 function settleAdmin(
   admin: z.output<typeof adminSchema> | undefined,
   connection: ConnectionOptions,
-  {
-    database,
-    insecure,
-  }: { readonly database?: number | undefined; readonly insecure?: boolean | undefined },
+  { database, insecure }: z.output<z.ZodObject<Pick<typeof shape, 'database' | 'insecure'>>>,
   complain: Complain,
 ): ConnectionOptions {
   if (admin === undefined) return connection;
@@ -158,21 +155,9 @@ export const optionsSchema = section(
   shape,
   '{ url: rediss://redis.example.com:6379 }',
   (keys, complain) => {
-    const {
-      commandTimeout,
-      keyPrefix,
-      layout,
-      tokenPrefix,
-      tokenPattern,
-      unknown: unknownToken,
-      trackLastUse,
-      admin,
-    } = keys;
-    const connection = settleConnection(
-      keys,
-      { commandTimeout, terms, another: admin?.url },
-      complain,
-    );
+    const { commandTimeout, keyPrefix, layout, tokenPattern, trackLastUse, admin } = keys;
+    const use = { commandTimeout, terms, another: admin?.url };
+    const connection = settleConnection(keys, use, complain);
     if (tokenPattern?.matches('')) {
       complain(
         ['tokenPattern'],
@@ -185,11 +170,11 @@ export const optionsSchema = section(
       connection,
       keyPrefix,
       layout,
-      unknown: unknownToken,
+      unknown: keys.unknown,
       trackLastUse,
       // For the commands that create, list and revoke tokens.
       admin: settleAdmin(admin, connection, keys, complain),
-      token: { prefix: tokenPrefix, pattern: tokenPattern },
+      token: { prefix: keys.tokenPrefix, pattern: tokenPattern },
     };
   },
 );

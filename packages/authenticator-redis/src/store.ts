@@ -4,10 +4,10 @@ import {
   type ConnectionOptions,
   connect,
   type Redis,
+  type RedisClient,
   type RedisConnection,
   RedisProblem,
   readValue,
-  type StoredValue,
   type Wording,
 } from '@sallyport/redis-connection';
 import { endOfKey } from './decide.ts';
@@ -91,20 +91,12 @@ export async function readRecord(
   store: Store,
   signal: AbortSignal,
 ): Promise<Found> {
-  const { connection, layout, keys, now } = store;
   // The time before the command, since the time to live counts from a little later.
-  const askedAt = now();
+  const askedAt = store.now();
   try {
-    return readStored(
-      await connection.run(
-        (client) => readValue(client, layout.query, keys.record(digest)),
-        signal,
-      ),
-      askedAt,
-      layout,
-    );
+    return await store.connection.run((client) => readFrom(client, digest, store, askedAt), signal);
   } catch (error) {
-    if (error instanceof RedisProblem && error.kind === 'type') return wrongType(layout);
+    if (error instanceof RedisProblem && error.kind === 'type') return wrongType(store.layout);
     throw error;
   }
 }
@@ -116,22 +108,18 @@ export async function readRecord(
  */
 export async function readRecords(
   digests: readonly string[],
-  { connection, layout, keys, now }: Store,
+  store: Store,
   signal: AbortSignal,
   node?: Redis,
 ): Promise<readonly Found[]> {
-  const askedAt = now();
-  return await connection.run((client) => {
+  const askedAt = store.now();
+  return await store.connection.run((client) => {
     const reading = digests.map(async (digest) => {
       try {
-        return readStored(
-          await readValue(node ?? client, layout.query, keys.record(digest)),
-          askedAt,
-          layout,
-        );
+        return await readFrom(node ?? client, digest, store, askedAt);
       } catch (error) {
         if (error instanceof Error && error.message.startsWith('WRONGTYPE'))
-          return wrongType(layout);
+          return wrongType(store.layout);
         throw error;
       }
     });
@@ -139,7 +127,13 @@ export async function readRecords(
   }, signal);
 }
 
-function readStored({ reply, timeToLive }: StoredValue, askedAt: number, layout: Layout): Found {
+async function readFrom(
+  client: RedisClient,
+  digest: string,
+  { layout, keys }: Store,
+  askedAt: number,
+): Promise<Found> {
+  const { reply, timeToLive } = await readValue(client, layout.query, keys.record(digest));
   const result = layout.read(reply);
   return result && { ...result, reply, keyExpiresAt: endOfKey(timeToLive, askedAt) };
 }

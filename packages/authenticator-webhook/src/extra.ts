@@ -1,13 +1,10 @@
-import { list, type ParseResult, parseText, section, value } from '@sallyport/plugin-kit';
+import { list, type ParseResult, parseText, section, text } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 
 type Extra = Readonly<Record<string, readonly string[]>>;
 
 /** The rules by which the keys of `extra` change. */
 export type ExtraRules = z.output<typeof extraRules>;
-
-const text = (description: string, sample: string) =>
-  value({ description, minLength: 1 }, (input) => parseText(input, sample));
 
 function parseDrop(input: unknown): ParseResult<string> {
   const parsed = parseText(input, 'accessKeyId');

@@ -122,11 +122,10 @@ export const optionsSchema = section(
   `{ url: ${example}, recognizes: { prefixes: [k8s-aws-v1.] } }`,
   (keys, complain) => {
     const { recognizes, mode, version, onUnauthenticated, onError, extra } = keys;
-    const { timeout, maxResponseSize, maxConnections } = keys;
     refuseClearText(keys.url, keys.insecure, complain);
     const secure = keys.url.protocol === 'https:';
     const tls = settleTls(keys, { word: 'webhook', spoken: secure, fix: 'use https://' }, complain);
-    const bearer = settleBearer(keys, complain);
+    const bearer = settleBearer(keys.bearer, keys.bearerFile, complain);
     const hasBearer = bearer !== undefined;
     if (mode === 'api' && !hasBearer && tls.certFile === undefined) {
       complain(
@@ -135,19 +134,17 @@ export const optionsSchema = section(
         'with mode api, set bearerFile, bearer, or certFile and keyFile',
       );
     }
+    const { timeout, maxResponseSize, maxConnections } = keys;
+    const limits = { timeout, maxResponseSize, maxConnections };
     return {
-      ...{
-        recognizes,
-        mode,
-        version,
-        onUnauthenticated,
-        onError,
-        timeout,
-        maxResponseSize,
-        maxConnections,
-        tls,
-        bearer,
-      },
+      recognizes,
+      mode,
+      version,
+      onUnauthenticated,
+      onError,
+      ...limits,
+      tls,
+      bearer,
       url: mode === 'api' ? apiUrl(keys.url, version, complain) : keys.url,
       audiences: settleAudiences(keys.audiences, keys.ownAudiences, complain),
       onUnauthorized: settleUnauthorized(mode, hasBearer, keys.onUnauthorized, complain),
@@ -175,13 +172,7 @@ function refuseClearText(url: URL, insecure: boolean | undefined, complain: Comp
 }
 
 /** Settles the token for the peer itself, or the file that has it. */
-function settleBearer(
-  {
-    bearer: token,
-    bearerFile: file,
-  }: { bearer?: string | undefined; bearerFile?: string | undefined },
-  complain: Complain,
-) {
+function settleBearer(token: string | undefined, file: string | undefined, complain: Complain) {
   if (token !== undefined && file !== undefined)
     complain(['bearerFile'], 'has no effect next to bearer', 'remove one');
   if (token !== undefined) return { token };

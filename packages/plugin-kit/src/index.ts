@@ -51,7 +51,9 @@ export {
   list,
   oneOrMore,
   path,
+  secret,
   section,
   size,
+  text,
   value,
 } from './values/values.ts';

@@ -4,6 +4,7 @@ import {
   duration,
   flag,
   parseText,
+  secret,
   section,
   settleTls,
   tlsShape,
@@ -30,21 +31,10 @@ const bindSchema = section(
           : parsed;
       },
     ),
-    password: value(
-      {
-        description: 'Its password, as { file: path } or { env: NAME }.',
-        minLength: 1,
-        writeOnly: true,
-      },
-      (input) => {
-        const fix = 'write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }';
-        if (typeof input !== 'string') return { problem: 'must be a secret', fix };
-        if (input === '')
-          return { problem: 'must not be empty (servers would bind as anonymous)', fix };
-        if (input.includes('\0') || !input.isWellFormed())
-          return { problem: 'must not contain NUL or unpaired surrogates', fix };
-        return { value: input };
-      },
+    password: secret(
+      'Its password, as { file: path } or { env: NAME }.',
+      'write { file: secrets/ldap-password } or { env: LDAP_PASSWORD }',
+      'must not be empty (servers would bind as anonymous)',
     ),
   },
   `{ dn: "${dnExample}", password: { file: secrets/ldap-password } }`,

@@ -76,6 +76,30 @@ export function list<Value>(
     .describe(description);
 }
 
+/** Makes one line of text that is not empty. */
+export function text(description: string, example: string): z.ZodType<string> {
+  return value({ description, minLength: 1 }, (input) => parseText(input, example));
+}
+
+/**
+ * Makes a secret, which the gateway reads from where the config says.
+ *
+ * @param fix says how to write one: `write { file: secrets/redis } or { env: REDIS_PASSWORD }`
+ */
+export function secret(
+  description: string,
+  fix: string,
+  emptyProblem = 'must not be empty',
+): z.ZodType<string> {
+  return value({ description, minLength: 1, writeOnly: true }, (input) => {
+    if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+    if (input === '') return { problem: emptyProblem, fix };
+    if (input.includes('\0') || !input.isWellFormed())
+      return { problem: 'must not contain NUL or unpaired surrogates', fix };
+    return { value: input };
+  });
+}
+
 /** Makes the path of a file. The plugin reads it later with `context.watchFile`, which follows its changes. */
 export function path(description: string, example: string): z.ZodType<string> {
   return value({ description, minLength: 1 }, (input) => {

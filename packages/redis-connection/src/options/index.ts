@@ -3,10 +3,11 @@ import {
   count,
   flag,
   list,
-  parseText,
+  secret,
   settleTls,
   type TlsKeys,
   type TlsShape,
+  text,
   tlsShape,
   value,
 } from '@sallyport/plugin-kit';
@@ -50,25 +51,12 @@ type ConnectionShape = TlsShape & {
   readonly [Key in Exclude<keyof ConnectionKeys, keyof TlsKeys>]-?: z.ZodType<ConnectionKeys[Key]>;
 };
 
-export const secret = (description: string, word: string): z.ZodType<string> =>
-  value(
-    {
-      description: `${description}, as { file: path } or { env: NAME }.`,
-      minLength: 1,
-      writeOnly: true,
-    },
-    (input) => {
-      const fix = `write { file: secrets/redis } or { env: ${word} }`;
-      if (typeof input !== 'string') return { problem: 'must be a secret', fix };
-      if (input === '') return { problem: 'must not be empty', fix };
-      if (input.includes('\0') || !input.isWellFormed())
-        return { problem: 'must not contain NUL or unpaired surrogates', fix };
-      return { value: input };
-    },
+/** A password, with the name of an environment variable for examples. */
+export const redisSecret = (description: string, variable: string): z.ZodType<string> =>
+  secret(
+    `${description}, as { file: path } or { env: NAME }.`,
+    `write { file: secrets/redis } or { env: ${variable} }`,
   );
-
-export const word = (description: string, example: string): z.ZodType<string> =>
-  value({ description, minLength: 1 }, (input) => parseText(input, example));
 
 const places = (description: string, port: number, example: string) =>
   list({ description, example, items: { pattern: placePattern } }, { min: 1, max: 64 }, (input) =>
@@ -98,9 +86,9 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
       26379,
       '[sentinel-a.example.com, sentinel-b.example.com, sentinel-c.example.com]',
     ).optional(),
-    name: word('With sentinels: the name of the master.', 'mymaster').optional(),
-    sentinelUsername: word('The ACL user for the sentinels themselves.', 'sallyport').optional(),
-    sentinelPassword: secret(
+    name: text('With sentinels: the name of the master.', 'mymaster').optional(),
+    sentinelUsername: text('The ACL user for the sentinels themselves.', 'sallyport').optional(),
+    sentinelPassword: redisSecret(
       'The password for the sentinels themselves',
       'SENTINEL_PASSWORD',
     ).optional(),
@@ -110,11 +98,11 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
       '[redis-a.example.com, redis-b.example.com, redis-c.example.com]',
     ).optional(),
     insecure: flag(`Allow clear text with servers on other machines: ${risk}.`),
-    username: word(
+    username: text(
       "The ACL user. Default: from the url, else Redis' default user.",
       'sallyport',
     ).optional(),
-    password: secret("The user's password", 'REDIS_PASSWORD').optional(),
+    password: redisSecret("The user's password", 'REDIS_PASSWORD').optional(),
     database: count('The number of the database. Not in a cluster.', 0, 9999)
       .optional()
       .meta({ default: 0 }),
