@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { completeCache, idleCache } from './cache/lifetimes.ts';
@@ -43,11 +43,9 @@ export async function prepareAuthenticator(
   const { name, use: useText, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
   const use = typeof useText === 'string' ? useText : '';
   const path = ['authenticators', index];
-  const filledOptions = await fillSecrets(
-    use !== '' && isObject(options) ? options : {},
-    [...path, 'options'],
-    sources,
-  );
+  const optionsPath = [...path, 'options'];
+  const writtenOptions = use !== '' && isObject(options) ? options : {};
+  const filledOptions = await fillSecrets(writtenOptions, optionsPath, sources);
   const prepared = {
     /** Undefined when it could not be loaded. */
     resolved: undefined,
@@ -67,24 +65,16 @@ export async function prepareAuthenticator(
   try {
     const resolved = await resolvePlugin(use, sources.configFile);
     const title = authenticatorTitle(name, resolved.package);
-    const validated = await validateOptions(resolved, options, filledOptions, [...path, 'options']);
-    const optionProblems = [
-      ...idleCache(cache, resolved.plugin.caching, [...path, 'cache']),
-      ...validated.problems,
-    ];
-    const problems = [...prepared.problems, ...attribute(optionProblems, title)];
-    const writtenProblems = attribute(
-      writtenSecrets(resolved, options, [...path, 'options']),
-      title,
-    );
-    const warnings = [...prepared.warnings, ...writtenProblems];
+    const validated = await validateOptions(resolved, options, filledOptions, optionsPath);
+    const idle = idleCache(cache, resolved.plugin.caching, [...path, 'cache']);
+    const writtenSecrets = findWrittenSecrets(resolved, options, optionsPath);
     return {
       ...prepared,
       resolved,
       options: validated.options,
-      problems,
-      warnings,
-      hasSecrets: writtenProblems.length > 0,
+      problems: [...prepared.problems, ...attribute([...idle, ...validated.problems], title)],
+      warnings: [...prepared.warnings, ...attribute(writtenSecrets, title)],
+      hasSecrets: writtenSecrets.length > 0,
     };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
@@ -97,7 +87,7 @@ export async function prepareAuthenticator(
 }
 
 /** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
-function writtenSecrets(
+function findWrittenSecrets(
   { optionsSchema }: ResolvedPlugin,
   options: unknown,
   path: Path,
@@ -131,7 +121,11 @@ async function validateOptions(
 ) {
   if (!isObject(rawOptions)) return { options: undefined, problems: [] };
   const unknownKeyProblems = unknownKeys(optionsSchema, filledOptions.value, path);
-  const result = await validate(plugin.optionsSchema['~standard'], filledOptions.value);
+  const result = await Promise.resolve(filledOptions.value)
+    .then((value) => plugin.optionsSchema['~standard'].validate(value))
+    .catch((error: unknown): StandardSchemaV1.FailureResult => {
+      return { issues: [{ message: `its validation failed: ${describeCause(error)}` }] };
+    });
   if (!result.issues) return { options: result.value, problems: unknownKeyProblems };
   const issues = withoutSecrets(
     issueProblems(result.issues, path, unknownKeyProblems),
@@ -155,17 +149,6 @@ function wordMissing(words: string): string {
   return kind === '' ? `is missing: ${words}` : `is missing: it must be ${kinds[kind] ?? kind}`;
 }
 
-async function validate(
-  schema: StandardSchemaV1.Props,
-  options: unknown,
-): Promise<StandardSchemaV1.Result<unknown>> {
-  try {
-    return await schema.validate(options);
-  } catch (error) {
-    return { issues: [{ message: `its validation failed: ${describeCause(error)}` }] };
-  }
-}
-
 /** The fix for a name in `login.authenticators`. */
 export const passwordsAdvice =
   'write the name of an authenticator that checks passwords, such as one with use: ldap';
@@ -186,7 +169,11 @@ export function completeAuthenticators(
     const title = authenticatorTitle(settings.name, from);
     return {
       ...settings,
-      groups: ownGroups(settings),
+      /** The groups of the token that the identity policy lets pass: none where the groups of a directory replace them. */
+      groups:
+        settings.directory?.groups === 'replace'
+          ? { ...settings.groups, allow: [] }
+          : settings.groups,
       /** The package it was loaded from, for messages. */
       package: from,
       plugin,
@@ -217,21 +204,16 @@ export function completeAuthenticators(
         const isQuoting =
           withholdSecrets(onOneLine(words), [...secrets, ...otherSecrets], '') === '';
         const { message, fix } = isQuoting ? { message: withheld } : words;
-        const path = [
-          'authenticators',
-          index,
-          ...pathOfFile({ options: settings.options }, message, baseDirectory),
-        ];
+        const filePath = pathOfFile({ options: settings.options }, message, baseDirectory);
+        const path = ['authenticators', index, ...filePath];
         return locate({ path, message: `${title} ${failure}: ${message}`, fix });
       },
       /** Makes a problem of why no user can be looked up in its directory, at the name of that. */
-      directoryProblem: (message: string, fix?: string) =>
+      directoryProblem: (message: string) =>
         locate({
           path: ['authenticators', index, 'directory', 'authenticator'],
           message: `${title}: ${message}`,
-          fix:
-            fix ??
-            'write the name of an authenticator that can look users up, such as one with use: ldap',
+          fix: 'write the name of an authenticator that can look users up, such as one with use: ldap',
         }),
       /** Makes a problem of why it can't check the ID tokens of a provider, at a key of that in `login.providers`. */
       providerProblem: (
@@ -246,21 +228,14 @@ export function completeAuthenticators(
           fix,
         }),
       /** Makes a problem of why it can't log anyone in, at its name in `login.authenticators`. */
-      loginProblem: (reason: string) => {
-        const path = ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0];
-        return locate({
-          path,
+      loginProblem: (reason: string) =>
+        locate({
+          path: ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0],
           message: `${title} can't log anyone in: ${reason}`,
           fix: passwordsAdvice,
-        });
-      },
+        }),
     };
   });
-}
-
-/** Returns which groups of the token the identity policy lets pass: none where those of a directory replace them. */
-function ownGroups({ groups, directory }: FileConfig['authenticators'][number]) {
-  return directory?.groups === 'replace' ? { ...groups, allow: [] } : groups;
 }
 
 /** Finds the option whose file a message begins with: its plugin has read the file by itself. Empty: there is no such option. */
@@ -291,9 +266,7 @@ export function makeFingerprint(
 ): string {
   const { use, digest } = plugin;
   const origin = isAbsolute(plugin.package) ? use : plugin.package;
-  return createHash('sha256')
-    .update(canonical({ name, use, package: origin, digest, options }))
-    .digest('base64url');
+  return hash('sha256', canonical({ name, use, package: origin, digest, options }), 'base64url');
 }
 
 /** Writes JSON with the keys of each map in one order. Numbers that JSON can't write, such as NaN, differ from null. */

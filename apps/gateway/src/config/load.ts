@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { completeAuthenticators, prepareAuthenticator } from './authenticators.ts';
 import { addSecretProblems, fillFile } from './file-secrets.ts';
@@ -103,7 +103,7 @@ async function readSource(file: string, configFile: string) {
   });
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
-  return { source, digest: createHash('sha256').update(text).digest('hex').slice(0, 12) };
+  return { source, digest: hash('sha256', text, 'hex').slice(0, 12) };
 }
 
 /** Resolves the paths of files that the gateway reads itself. Files of a Redis and of plugins go to `watchFile`. */

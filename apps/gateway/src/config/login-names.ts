@@ -3,7 +3,8 @@ import {
   type PreparedAuthenticator,
   passwordsAdvice,
 } from './authenticators.ts';
-import { isObject, nearest, type Problem, valueAt } from './problems.ts';
+import { isObject, type Problem, valueAt } from './problems.ts';
+import { describeUnknownName } from './rule.ts';
 import type { YamlSource } from './yaml.ts';
 
 type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string };
@@ -31,7 +32,8 @@ export function loginNameProblems(
   return [
     ...checkers.flatMap((name, index) => {
       if (typeof name !== 'string' || named.some((entry) => entry.name === name)) return [];
-      return [unknown(['login', 'authenticators', index], name, forPasswords, passwordsAdvice)];
+      const words = describeUnknownName(name, forPasswords, passwordsAdvice);
+      return [{ path: ['login', 'authenticators', index], ...words }];
     }),
     ...providerProblems(valueAt(file, ['login', 'providers']), named),
     ...(typeof sessions === 'string' ? sessionsProblem(sessions, named, checkers) : []),
@@ -48,10 +50,14 @@ function providerProblems(providers: unknown, named: readonly Named[]): Problem[
   return Object.entries(providers).flatMap(([provider, value]) => {
     const name = isObject(value) ? value.authenticator : undefined;
     if (typeof name !== 'string' || names.includes(name)) return [];
-    return [
-      unknown(['login', 'providers', provider, 'authenticator'], name, names, idTokensAdvice),
-    ];
+    const words = describeUnknownName(name, names, idTokensAdvice);
+    return [{ path: ['login', 'providers', provider, 'authenticator'], ...words }];
   });
+}
+
+/** Whether an authenticator can issue sessions, or its plugin could not be loaded and may be able to. */
+function mayIssueTokens({ resolved }: Named): boolean {
+  return resolved === undefined || resolved.plugin.createTokenIssuer !== undefined;
 }
 
 /** Requires an authenticator that can issue sessions. */
@@ -63,34 +69,16 @@ function sessionsProblem(
   const path = ['login', 'sessions'];
   const issuer = named.find((entry) => entry.name === name);
   if (issuer === undefined) {
-    // A plugin that could not be loaded may be able to issue sessions.
-    const fitting = named.filter(({ name, resolved }) => {
-      return (
-        !checkers.includes(name) &&
-        (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined)
-      );
-    });
-    const names = fitting.map((entry) => entry.name);
+    const names = named
+      .filter((entry) => !checkers.includes(entry.name) && mayIssueTokens(entry))
+      .map((entry) => entry.name);
     const advice =
       names.length > 0
         ? `write one of ${names.join(', ')}`
         : 'add an authenticator with use: redis, and write its name';
-    return [unknown(path, name, names, advice)];
+    return [{ path, ...describeUnknownName(name, names, advice) }];
   }
-  if (issuer.resolved === undefined || issuer.resolved.plugin.createTokenIssuer !== undefined)
-    return [];
-  const message = `${authenticatorTitle(name, issuer.resolved.package)} can't issue tokens, so it can't issue sessions`;
+  if (mayIssueTokens(issuer)) return [];
+  const message = `${authenticatorTitle(name, issuer.resolved?.package)} can't issue tokens, so it can't issue sessions`;
   return [{ path, message, fix: 'name an authenticator with use: redis' }];
-}
-
-/** Describes an unknown name. @param advice the fix if no candidate is near */
-function unknown(
-  path: Problem['path'],
-  name: string,
-  candidates: readonly string[],
-  advice: string,
-): Problem {
-  const near = nearest(name, candidates);
-  const fix = near === undefined ? advice : `did you mean ${near}?`;
-  return { path, message: `"${name}" is not an authenticator of this file`, fix };
 }

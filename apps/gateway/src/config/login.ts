@@ -1,10 +1,9 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { count, duration, isLoopback, type ParseResult, value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
+import { booleanKey, filledText, listenKey, textKey, textListKey, tlsKeys } from './keys.ts';
 import { secondFactor } from './second-factor.ts';
-import { listenKey, tlsKeys } from './server-keys.ts';
 
-const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
 /** A Rate is how many attempts a period has. */
@@ -72,7 +71,7 @@ export function createNetworks(networks: readonly string[]): BlockList {
 }
 
 const cluster = z.strictObject({
-  audience: text
+  audience: filledText
     .max(256)
     .describe(
       'One of the `--api-audiences` of the cluster. A session is valid for one cluster only, so each needs an audience of its own.',
@@ -80,11 +79,9 @@ const cluster = z.strictObject({
   server: z
     .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
     .describe("URL of the cluster's API server, for kubeconfigs."),
-  caFile: text
-    .exactOptional()
-    .describe(
-      'CA of the API server (PEM), for kubeconfigs. Not needed if clients already trust it.',
-    ),
+  caFile: textKey(
+    'CA of the API server (PEM), for kubeconfigs. Not needed if clients already trust it.',
+  ).exactOptional(),
 });
 
 /** The part of a URL, a redirect URI among them, that names a provider. */
@@ -94,33 +91,30 @@ const providerName = z
   .regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as okta');
 
 const provider = z.strictObject({
-  title: text
+  title: filledText
     .max(64)
     .exactOptional()
     .describe('What people see on the page, such as `Example SSO`. Default: its name.'),
-  authenticator: text.describe(
+  authenticator: textKey(
     'Authenticator that checks its ID tokens, such as one with `use: jwt`. Its claim rules, names, blocks and `directory` apply to people who log in here.',
   ),
-  issuer: text
+  issuer: textKey(
+    '`issuer.url` of that authenticator. Required if the authenticator has several.',
+  ).exactOptional(),
+  clientId: textKey('Client ID at the provider. It must be one of the `audiences` of the issuer.'),
+  clientSecret: textKey(
+    'Client secret, as `{ file: path }` or `{ env: NAME }`. Without one, the login server is a public client, protected by PKCE alone.',
+  )
     .exactOptional()
-    .describe('`issuer.url` of that authenticator. Required if the authenticator has several.'),
-  clientId: text.describe(
-    'Client ID at the provider. It must be one of the `audiences` of the issuer.',
-  ),
-  clientSecret: text
-    .exactOptional()
-    .describe(
-      'Client secret, as `{ file: path }` or `{ env: NAME }`. Without one, the login server is a public client, protected by PKCE alone.',
-    )
     .meta({ writeOnly: true }),
   scopes: z
-    .array(text)
+    .array(filledText)
     .default(['openid'])
     .refine((scopes) => scopes.includes('openid'), 'must contain openid: add it')
     .describe('Scopes that are asked for. They must contain `openid`.'),
-  prompt: text
-    .exactOptional()
-    .describe('`prompt` of the request, such as `select_account` or `login`. Default: none.'),
+  prompt: textKey(
+    '`prompt` of the request, such as `select_account` or `login`. Default: none.',
+  ).exactOptional(),
   ttl: duration(
     'Maximum lifetime of a session of this provider. Default: `login.ttl`, and at most 8h if the authenticator has no `directory`, since no one checks the account then.',
     { max: '30d' },
@@ -142,23 +136,15 @@ export const loginSchema = z
       .describe(
         'TLS without client certificates. Required unless `login.listen` is a loopback address.',
       ),
-    caFile: text
-      .exactOptional()
-      .describe(
-        'CA of the certificate at `publicUrl` (PEM), for kubeconfigs. Not needed if clients already trust it.',
-      ),
-    authenticators: z
-      .array(text)
-      .default([])
-      .describe(
-        'Authenticators that check passwords, such as those with `use: ldap`, asked in this order until one knows the name. During a session, Sallyport looks up its user there. Required unless there are `providers`.',
-      ),
-    browser: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether people can log in on a page in a browser as well as at a terminal. Requires `cache.redis`.',
-      ),
+    caFile: textKey(
+      'CA of the certificate at `publicUrl` (PEM), for kubeconfigs. Not needed if clients already trust it.',
+    ).exactOptional(),
+    authenticators: textListKey(
+      'Authenticators that check passwords, such as those with `use: ldap`, asked in this order until one knows the name. During a session, Sallyport looks up its user there. Required unless there are `providers`.',
+    ).default([]),
+    browser: booleanKey(
+      'Whether people can log in on a page in a browser as well as at a terminal. Requires `cache.redis`.',
+    ).default(false),
     providers: z
       .record(providerName, provider)
       .default({})
@@ -166,7 +152,7 @@ export const loginSchema = z
         'OpenID Connect providers at which people can log in, by names of your choice. Requires `browser: true`. Register `publicUrl` + `/login/callback/NAME` as redirect URI at each provider.',
       ),
     secondFactor: secondFactor.exactOptional(),
-    sessions: text.describe(
+    sessions: textKey(
       "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. It can't have `username.prefix`, `groups.prefix`, `groups.allow` or `allowSystemNames`: its users keep the names that `login.authenticators` gave them.",
     ),
     ttl: duration('Lifetime of a session, however often it is used.', { max: '30d' }).prefault(

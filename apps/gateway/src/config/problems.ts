@@ -186,6 +186,16 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return near.sort((a, b) => a.slips - b.slips)[0]?.candidate;
 }
 
+/** Proposes the candidate that was most likely meant. @param otherwise the fix if no candidate is near */
+export function suggestNearest(
+  word: string,
+  candidates: readonly string[],
+  otherwise: string,
+): string {
+  const near = nearest(word, candidates);
+  return near === undefined ? otherwise : `did you mean ${near}?`;
+}
+
 /** Whether the words differ only by two neighbouring letters that are swapped. */
 function isSwap(word: string, candidate: string): boolean {
   const index = [...word].findIndex((letter, index) => letter !== candidate[index]);

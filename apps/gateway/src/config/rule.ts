@@ -1,4 +1,4 @@
-import type { Path, Problem } from './problems.ts';
+import { type Path, type Problem, type ProblemWords, suggestNearest } from './problems.ts';
 
 /** A Rule is what one value demands of others. */
 export interface Rule {
@@ -15,4 +15,16 @@ export function at(keys: string): Path {
 
 export function ofEntry(index: number, keys: string): Path {
   return ['authenticators', index, ...at(keys)];
+}
+
+/** Describes a name of an authenticator that the file does not have. @param advice the fix if no candidate is near */
+export function describeUnknownName(
+  name: string,
+  candidates: readonly string[],
+  advice: string,
+): ProblemWords {
+  return {
+    message: `${JSON.stringify(name)} is not an authenticator of this file`,
+    fix: suggestNearest(name, candidates, advice),
+  };
 }

@@ -1,7 +1,7 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
-import { isObject, nearest, type Path, type Problem, valueAt } from './problems.ts';
-import { at, ofEntry, type Rule } from './rule.ts';
+import { isObject, type Path, type Problem, valueAt } from './problems.ts';
+import { at, describeUnknownName, ofEntry, type Rule } from './rule.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
 import { reviewRules, secondFactorRules } from './second-factor-rules.ts';
 
@@ -16,29 +16,18 @@ export function checkRules(
   rawFile: unknown,
   isValid: (path: Path) => boolean,
 ): Problem[] {
+  const less = createLessRule(file, rawFile);
   const rules = [
     clearTextRule(file, 'server', 'tokens'),
     clearTextRule(file, 'login', 'passwords'),
     addressRule(file, 'admin', 'server'),
     addressRule(file, 'login', 'server'),
     addressRule(file, 'login', 'admin'),
-    lessRule(
-      file,
-      rawFile,
-      at('server.maxTokenSize'),
-      'server.maxBodySize',
-      'a token has to fit into a body',
-    ),
-    lessRule(
-      file,
-      rawFile,
-      at('cache.redis.timeout'),
-      'server.reviewTimeout',
-      'authenticators would have no time',
-    ),
+    less(at('server.maxTokenSize'), 'server.maxBodySize', 'a token has to fit into a body'),
+    less(at('cache.redis.timeout'), 'server.reviewTimeout', 'authenticators would have no time'),
     ...(Array.isArray(file.authenticators)
       ? [
-          ...authenticatorRules(file, rawFile, isValid),
+          ...authenticatorRules(file, less, isValid),
           slotRule(file),
           ...loginRules(file),
           ...secondFactorRules(file),
@@ -85,15 +74,9 @@ function addressRule(
   };
 }
 
-/** Makes the rule that a value is less than another one. @param limit the keys of the other one */
-function lessRule(
-  file: FileConfig,
-  rawFile: unknown,
-  path: Path,
-  limit: string,
-  reason: string,
-): Rule {
-  return {
+/** @returns a function that makes the rule that a value is less than another one, whose keys are `limit` */
+function createLessRule(file: FileConfig, rawFile: unknown) {
+  return (path: Path, limit: string, reason: string): Rule => ({
     reads: [path, at(limit)],
     check() {
       const [value, bound] = [valueAt(file, path), valueAt(file, at(limit))];
@@ -103,7 +86,7 @@ function lessRule(
         fix: `lower it, or raise ${limit}`,
       };
     },
-  };
+  });
 }
 
 /** Returns a value as the file has it, with its unit. For one that is left out, it returns the default of the schema. */
@@ -116,7 +99,7 @@ function asWritten(file: unknown, path: Path): unknown {
 
 function authenticatorRules(
   file: FileConfig,
-  rawFile: unknown,
+  less: ReturnType<typeof createLessRule>,
   isValid: (path: Path) => boolean,
 ): Rule[] {
   const { authenticators } = file;
@@ -137,8 +120,8 @@ function authenticatorRules(
     },
     systemPrefixRule(file, index, 'username'),
     systemPrefixRule(file, index, 'groups'),
-    lessRule(file, rawFile, ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
-    lessRule(file, rawFile, ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
+    less(ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
+    less(ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
   ]);
 }
 
@@ -295,27 +278,23 @@ const directoryAdvice = 'write the name of an authenticator with use: ldap';
 
 /** Makes the rules between `directory` of an authenticator and the other authenticators. */
 function directoryRules({ login, authenticators }: FileConfig): Rule[] {
-  const names = authenticators.map((_, index) => ofEntry(index, 'name'));
+  const namePaths = authenticators.map((_, index) => ofEntry(index, 'name'));
   return [...authenticators.entries()].flatMap(([index, authenticator]): Rule[] => {
     const { name, directory } = authenticator ?? {};
     if (!isObject(directory)) return [];
-    const path = ofEntry(index, 'directory.authenticator');
-    const directoryAuthenticator = authenticators.find(
-      (entry) => entry?.name === directory.authenticator,
-    );
-    const directoryPath = ofEntry(index, 'directory');
+    const { authenticator: directoryName } = directory;
+    const directoryAuthenticator = authenticators.find((entry) => entry?.name === directoryName);
     return [
       {
-        reads: [path, ...names],
+        reads: [ofEntry(index, 'directory.authenticator'), ...namePaths],
         check() {
           if (directoryAuthenticator === authenticator)
             return { message: 'is this authenticator itself', fix: directoryAdvice };
           if (directoryAuthenticator === undefined) {
-            const names = authenticators.map((entry) => entry.name);
-            return unknownDirectory(
-              directory.authenticator,
-              names.filter((candidate) => candidate !== name),
+            const otherNames = authenticators.flatMap((entry) =>
+              entry.name === name ? [] : entry.name,
             );
+            return describeUnknownName(directoryName, otherNames, directoryAdvice);
           }
           const { directory: its } = directoryAuthenticator;
           return (
@@ -327,20 +306,12 @@ function directoryRules({ login, authenticators }: FileConfig): Rule[] {
         },
       },
       {
-        reads: [directoryPath, ofEntry(index, 'name'), at('login')],
+        reads: [ofEntry(index, 'directory'), ofEntry(index, 'name'), at('login')],
         check: () => idleDirectory(login, name),
       },
       ...ownGroupRules(authenticator, index),
     ];
   });
-}
-
-function unknownDirectory(name: string, candidates: readonly string[]) {
-  const near = nearest(name, candidates);
-  return {
-    message: `${JSON.stringify(name)} is not an authenticator of this file`,
-    fix: near === undefined ? directoryAdvice : `did you mean ${near}?`,
-  };
 }
 
 /** Refuses a directory for users that the login server looks up in another way. */

@@ -2,15 +2,21 @@ import { count, duration, size } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { answerAge, authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
+import {
+  booleanKey,
+  choiceKey,
+  filledText,
+  listenKey,
+  positiveKey,
+  textKey,
+  textListKey,
+  tlsKeys,
+} from './keys.ts';
 import { loginSchema } from './login.ts';
 import type { JsonSchema } from './schema-parts.ts';
-import { listenKey, tlsKeys } from './server-keys.ts';
 
 /** The pattern of a name, which is a value of metric labels and in errors to kube-apiserver. */
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-
-const text = z.string().min(1);
-const positive = z.int().min(1);
 
 /** Makes a section that may be left out, since each of its keys may. */
 function section<Shape extends z.ZodRawShape>(description: string, shape: Shape) {
@@ -21,16 +27,14 @@ function section<Shape extends z.ZodRawShape>(description: string, shape: Shape)
 const tls = z
   .strictObject({
     ...tlsKeys("The server's"),
-    clientCAFile: text
-      .exactOptional()
-      .describe('CAs that sign the client certificates (PEM). Requires `clientNames`.'),
-    clientNames: z
-      .array(text)
+    clientCAFile: textKey(
+      'CAs that sign the client certificates (PEM). Requires `clientNames`.',
+    ).exactOptional(),
+    clientNames: textListKey(
+      'Clients that are allowed to send reviews: the exact CN or a SAN of each client certificate, without `CN=` or `DNS:`. Not a pattern: `*` lets no one in.',
+    )
       .min(1)
-      .exactOptional()
-      .describe(
-        'Clients that are allowed to send reviews: the exact CN or a SAN of each client certificate, without `CN=` or `DNS:`. Not a pattern: `*` lets no one in.',
-      ),
+      .exactOptional(),
     clientAuth: z
       .literal('none')
       .exactOptional()
@@ -83,12 +87,9 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     8080,
   ),
   tls: tls.exactOptional(),
-  apiAudiences: z
-    .array(text)
-    .default([])
-    .describe(
-      "The API server's own audiences, as in its `--api-audiences`. A review that names no audience asks for these.",
-    ),
+  apiAudiences: textListKey(
+    "The API server's own audiences, as in its `--api-audiences`. A review that names no audience asks for these.",
+  ).default([]),
   reviewTimeout: duration(
     'Time limit for a review over all authenticators. kube-apiserver waits 30s for an answer and does not retry.',
     { max: '30s', why: 'kube-apiserver waits 30s for an answer and does not retry' },
@@ -120,15 +121,12 @@ const server = section('The address that kube-apiserver calls, and its limits.',
 
 const directory = z
   .strictObject({
-    authenticator: text.describe(
+    authenticator: textKey(
       'The authenticator in which the users are looked up, such as one with `use: ldap`.',
     ),
     by: z
       .union(
-        [
-          z.enum(['username', 'uid']),
-          z.strictObject({ extra: text.describe('The key of `extra`.') }),
-        ],
+        [z.enum(['username', 'uid']), z.strictObject({ extra: textKey('The key of `extra`.') })],
         {
           error: ({ input }) =>
             input === null ? undefined : 'must be username, uid, or { extra: KEY }',
@@ -138,18 +136,14 @@ const directory = z
       .describe(
         'What a user is looked up by: `username` or `uid`, as the backend gives it, or `{ extra: KEY }`, which must have exactly one value.',
       ),
-    groups: z
-      .enum(['replace', 'add', 'keep'])
-      .default('replace')
-      .describe(
-        "Which groups the user gets: those of the directory (`replace`), both (`add`), or the token's own (`keep`).",
-      ),
-    missing: z
-      .enum(['reject', 'accept'])
-      .default('reject')
-      .describe(
-        'Whether a user who has no account in the directory is refused. With `accept`, they get no groups, or their own with `add` and `keep`.',
-      ),
+    groups: choiceKey(
+      "Which groups the user gets: those of the directory (`replace`), both (`add`), or the token's own (`keep`).",
+      ['replace', 'add', 'keep'],
+    ).default('replace'),
+    missing: choiceKey(
+      'Whether a user who has no account in the directory is refused. With `accept`, they get no groups, or their own with `add` and `keep`.',
+      ['reject', 'accept'],
+    ).default('reject'),
     refresh: duration(
       'How long an answer of the directory is used before it is asked again. While it is down, its last answer is used for its `staleTtl` more.',
       { ...answerAge, min: '1s' },
@@ -167,7 +161,7 @@ const authenticator = z.strictObject({
     .describe(
       'Unique name: lowercase letters, digits and inner dashes, at most 63. Metrics, logs and errors use it, including the errors that kube-apiserver gets.',
     ),
-  use: text.describe(
+  use: textKey(
     'The plugin: a bare word (`ldap` is the package `@sallyport/authenticator-ldap`), a package `@scope/name`, or a file `./path`, relative to this one.',
   ),
   options: z
@@ -177,33 +171,24 @@ const authenticator = z.strictObject({
   timeout: duration(
     'Time limit for one answer of this authenticator; then the result is an error. Must be less than `server.reviewTimeout`.',
   ).prefault('3s'),
-  maxConcurrent: positive
-    .exactOptional()
-    .describe(
-      "Maximum number of concurrent lookups. Further ones wait, and fail after `timeout`. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. A lookup counts until the plugin's own work has ended. The last quarter is for tokens that were valid before.",
-    ),
+  maxConcurrent: positiveKey(
+    "Maximum number of concurrent lookups. Further ones wait, and fail after `timeout`. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. A lookup counts until the plugin's own work has ended. The last quarter is for tokens that were valid before.",
+  ).exactOptional(),
   circuit: section('When an authenticator whose backend is down is skipped.', {
-    minimumCalls: positive
-      .default(5)
-      .describe(
-        'The circuit opens if, of at least this many calls in 10s, at least half failed because the backend was unavailable.',
-      ),
+    minimumCalls: positiveKey(
+      'The circuit opens if, of at least this many calls in 10s, at least half failed because the backend was unavailable.',
+    ).default(5),
     openFor: duration(
       'How long the circuit stays open and the authenticator is not called. It closes sooner if the plugin reconnects.',
     ).prefault('5s'),
   }),
-  onError: z
-    .enum(['continue', 'stop'])
-    .default('continue')
-    .describe(
-      'After an error of this authenticator: ask the next one, or end the review with an error.',
-    ),
-  reviews: z
-    .boolean()
-    .default(true)
-    .describe(
-      "Whether kube-apiserver's token reviews ask this authenticator. With `false`, only `login` and `directory` of others use it, and it accepts no token: its passwords can't go around `login.secondFactor`.",
-    ),
+  onError: choiceKey(
+    'After an error of this authenticator: ask the next one, or end the review with an error.',
+    ['continue', 'stop'],
+  ).default('continue'),
+  reviews: booleanKey(
+    "Whether kube-apiserver's token reviews ask this authenticator. With `false`, only `login` and `directory` of others use it, and it accepts no token: its passwords can't go around `login.secondFactor`.",
+  ).default(true),
   allowSystemNames: z
     .array(
       z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'),
@@ -212,26 +197,20 @@ const authenticator = z.strictObject({
     .describe(
       'Globs of the `system:` users and groups that this authenticator is allowed to return. Each begins with `system:`.',
     ),
-  allowCredentialId: z
-    .boolean()
-    .default(false)
-    .describe(
-      'Allow the extra key `authentication.kubernetes.io/credential-id`, which kube-apiserver writes to its audit log.',
-    ),
+  allowCredentialId: booleanKey(
+    'Allow the extra key `authentication.kubernetes.io/credential-id`, which kube-apiserver writes to its audit log.',
+  ).default(false),
   username: section('How usernames look to Kubernetes.', {
     prefix: z.string().default('').describe('Prefix of every username, such as `corp:`.'),
   }),
   groups: section('Which groups reach Kubernetes, and how they look there.', {
     prefix: z.string().default('').describe('Prefix of every group, such as `corp:`.'),
-    allow: z
-      .array(text)
-      .exactOptional()
-      .describe(
-        'Globs of the groups that reach Kubernetes, without the prefix. Other groups are dropped; `[]` drops all of them. Default: every group passes.',
-      ),
-    max: positive
-      .default(1000)
-      .describe('Maximum number of groups that pass `allow`. A user in more of them is refused.'),
+    allow: textListKey(
+      'Globs of the groups that reach Kubernetes, without the prefix. Other groups are dropped; `[]` drops all of them. Default: every group passes.',
+    ).exactOptional(),
+    max: positiveKey(
+      'Maximum number of groups that pass `allow`. A user in more of them is refused.',
+    ).default(1000),
   }),
   directory: directory.exactOptional(),
   cache: authenticatorCache.exactOptional(),
@@ -301,7 +280,7 @@ const tracing = z
 
 const audit = z
   .strictObject({
-    output: text
+    output: filledText
       .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
       .transform((output) => (output === 'stdout' ? output : { file: output }))
       .describe(
@@ -321,12 +300,9 @@ export const fileSchema = z.strictObject({
       'Address for `/metrics`, `/livez` and `/readyz`, without TLS. Any client that reaches the port can read them. Must differ from `server.listen`.',
       8081,
     ),
-    statusPage: z
-      .boolean()
-      .exactOptional()
-      .describe(
-        'Serve the status page at `/`. It shows the names of users, files and backends to any client. Default: `true` if `admin.listen` is a loopback address, else `false`.',
-      ),
+    statusPage: booleanKey(
+      'Serve the status page at `/`. It shows the names of users, files and backends to any client. Default: `true` if `admin.listen` is a loopback address, else `false`.',
+    ).exactOptional(),
   }),
   authenticators: z
     .array(authenticator)
@@ -336,11 +312,9 @@ export const fileSchema = z.strictObject({
   lockout: section(
     'Keeps a directory from locking accounts, for plugins that send passwords to one.',
     {
-      maxFailures: positive
-        .default(3)
-        .describe(
-          "Wrong passwords per user in `window`. After that, no password of this user is sent to the directory. Set it below the directory's own limit.",
-        ),
+      maxFailures: positiveKey(
+        "Wrong passwords per user in `window`. After that, no password of this user is sent to the directory. Set it below the directory's own limit.",
+      ).default(3),
       window: duration(
         'How long a wrong password counts. In this time, the same wrong password is sent only once.',
       ).prefault('10m'),
@@ -351,10 +325,14 @@ export const fileSchema = z.strictObject({
   provenance: provenance.exactOptional(),
   tracing: tracing.exactOptional(),
   log: section('What is logged to standard error.', {
-    level: z
-      .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-      .default('info')
-      .describe('Lowest level that is logged, on standard error.'),
+    level: choiceKey('Lowest level that is logged, on standard error.', [
+      'trace',
+      'debug',
+      'info',
+      'warn',
+      'error',
+      'silent',
+    ]).default('info'),
   }),
 });
 

@@ -7,8 +7,7 @@ import {
 } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
 import { keyPrefix } from './cache/redis.ts';
-
-const text = z.string().min(1);
+import { textListKey } from './keys.ts';
 
 const terms: ClearTextTerms = {
   risk: 'anyone on the network path learns the password of Redis, and can remove second factors',
@@ -47,10 +46,7 @@ export const secondFactor = z
         [
           z.enum(['all', 'none']),
           z.strictObject({
-            groups: z
-              .array(text)
-              .min(1)
-              .describe('Groups as Kubernetes sees them, prefix included.'),
+            groups: textListKey('Groups as Kubernetes sees them, prefix included.').min(1),
           }),
         ],
         {
@@ -70,13 +66,11 @@ export const secondFactor = z
       .describe(
         'What counts as a second factor: `totp` (an authenticator app), `passkey`. Passkeys require `login.browser`, and a DNS name in `login.publicUrl`.',
       ),
-    authenticators: z
-      .array(text)
+    authenticators: textListKey(
+      'Authenticators whose users need it, out of `login.authenticators`. Default: all of these.',
+    )
       .min(1)
-      .exactOptional()
-      .describe(
-        'Authenticators whose users need it, out of `login.authenticators`. Default: all of these.',
-      ),
+      .exactOptional(),
     redis,
   })
   .describe(

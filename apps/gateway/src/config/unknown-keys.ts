@@ -1,4 +1,4 @@
-import { nearest, type Path, type Problem } from './problems.ts';
+import { type Path, type Problem, suggestNearest } from './problems.ts';
 import { findParts, type JsonSchema } from './schema-parts.ts';
 
 /**
@@ -9,7 +9,6 @@ import { findParts, type JsonSchema } from './schema-parts.ts';
 export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
   return [...findParts(schema, value, path)].flatMap(({ path, knownKeys }) => {
     if (knownKeys === undefined) return [];
-    const near = nearest(String(path.at(-1)), knownKeys);
     const listed =
       knownKeys.length === 0
         ? 'remove it: no key is known here'
@@ -18,7 +17,7 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Pro
       {
         path,
         message: 'unknown key',
-        fix: near === undefined ? listed : `did you mean ${near}?`,
+        fix: suggestNearest(String(path.at(-1)), knownKeys, listed),
         at: 'key',
       },
     ];

@@ -5,7 +5,7 @@ import {
   connectionShape,
   settleConnection,
 } from '@sallyport/redis-connection/options';
-import { z } from 'zod';
+import { booleanKey } from '../keys.ts';
 
 /** Milliseconds after which a command is given up, unless `timeout` is longer. No review waits longer than `timeout`. */
 const commandTimeout = 1_000;
@@ -95,12 +95,9 @@ export const cacheRedis = section(
       { min: '10ms', max: '5s' },
     ).prefault('100ms'),
     keyPrefix,
-    startWithoutBlocks: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Whether a gateway that starts while Redis is down or empty lets users in although it does not know who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
-      ),
+    startWithoutBlocks: booleanKey(
+      'Whether a gateway that starts while Redis is down or empty lets users in although it does not know who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
+    ).default(false),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
   ({ timeout, keyPrefix, sealingKeys, startWithoutBlocks, ...keys }, complain) => {
