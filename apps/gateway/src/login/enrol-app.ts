@@ -7,7 +7,7 @@ import {
   wrongInvitation,
 } from './login-error.ts';
 import { addFacts, requiredReason } from './login-facts.ts';
-import { countedLogin, type LoginLimits, type LoginRequest } from './login-request.ts';
+import { countedLogin, type LoginRequest } from './login-request.ts';
 import { addedOrThrow, addUnlessEnded, defaultLabels, grantAfterPassword } from './new-factor.ts';
 import type { Proof } from './proof.ts';
 import { factorUser, fromFactors, proveCode, requireFactors } from './prove-factor.ts';
@@ -33,31 +33,21 @@ const fields =
  * Adds an authenticator app at a terminal. The first request proves who it is, and gets the secret. The second one has the first
  * code of the app.
  */
-export function enrolApp(
-  request: LoginRequest,
-  body: unknown,
-  limits: Pick<LoginLimits, 'logins'>,
-): Promise<void> {
+export function enrolApp(request: LoginRequest, body: unknown): Promise<void> {
   const { secondFactor } = requireFactors(request.service);
   if (!secondFactor.methods.includes('totp')) throw noSecondFactor();
   return Object.hasOwn(Object(body), 'enrolment')
     ? finishApp(request, body)
-    : beginApp(request, body, limits);
+    : beginApp(request, body);
 }
 
-async function beginApp(
-  request: LoginRequest,
-  body: unknown,
-  { logins }: Pick<LoginLimits, 'logins'>,
-): Promise<void> {
+async function beginApp(request: LoginRequest, body: unknown): Promise<void> {
   const { context, service, signal, facts } = request;
   const { apps } = requireFactors(service);
   const credentials = parseBody(beginBody, body, 'username and password', fields);
   const { revision } = service.revocations;
   const proof = await provePassword(service, credentials, signal, facts);
-  const grant = await countedLogin(request, logins, proof, () =>
-    findGrant(request, proof, credentials),
-  );
+  const grant = await countedLogin(request, proof, () => findGrant(request, proof, credentials));
   const label = credentials.label ?? defaultLabels.totp;
   const { since } = proof;
   const begun = apps.begin(factorUser(proof), grant, label, { since, revision });

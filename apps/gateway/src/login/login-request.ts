@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { pause } from '../base/deadlines.ts';
 import { isClosed } from '../http/http-server.ts';
 import type { InFlight } from '../http/limits.ts';
+import type { createFormReader } from '../http/read-body.ts';
 import { nameNetwork } from '../http/socket-limit.ts';
 import type { NewSession } from './create-session.ts';
 import { refusalStep } from './limits.ts';
@@ -19,16 +20,16 @@ export interface LoginRequest {
   /** It is aborted when the client has gone, and after the time of a review. */
   readonly signal: AbortSignal;
   readonly facts: LoginFacts;
+  readonly limits: LoginLimits;
+  readonly readForm: ReturnType<typeof createFormReader>;
 }
 
-export type LoginHandler = (request: LoginRequest) => Promise<void>;
-
 /** Adds a route, whose requests are reported as an action. */
-export type AddRoute = (
+export type AddRoute<Request = LoginRequest> = (
   method: 'get' | 'post' | 'delete',
   path: string,
   action: LoginAction,
-  handle: LoginHandler,
+  handle: (request: Request) => Promise<void>,
 ) => void;
 
 /** The limits of logins, which all requests share. */
@@ -54,9 +55,9 @@ export function entered(leave: (() => void) | undefined): () => void {
  */
 export async function withinLimits<Result>(
   request: LoginRequest,
-  { inFlight, passwords }: LoginLimits,
   work: () => Promise<Result>,
 ): Promise<Result> {
+  const { inFlight, passwords } = request.limits;
   const turn = passwords.take(request.address);
   if (typeof turn === 'number') throw tooMany('too many refused logins from this address', turn);
   let isGuess = false;
@@ -80,17 +81,15 @@ const incomplete: ReadonlySet<string> = new Set(['second-factor-required', 'invi
  * @throws LoginError as `work` does, and if there were too many
  */
 export async function countedLogin<Result>(
-  { address }: LoginRequest,
-  logins: RateLimit,
+  request: LoginRequest,
   proof: Proof,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const result = await work().catch((error: unknown) => {
-    if (error instanceof LoginError && incomplete.has(error.code))
-      countIncomplete(logins, proof, address);
+    if (error instanceof LoginError && incomplete.has(error.code)) countIncomplete(request, proof);
     throw error;
   });
-  countLogin(logins, proof);
+  countLogin(request, proof);
   return result;
 }
 
@@ -134,8 +133,8 @@ export function answerSession(
 const countName = (...names: string[]) => JSON.stringify(names);
 
 /** Counts a login of a user who has proved everything, by the name that Kubernetes sees. @throws LoginError if there were too many */
-export function countLogin(logins: RateLimit, { user }: Pick<Proof, 'user'>): void {
-  const turn = logins.take(countName(user.username));
+export function countLogin({ limits }: LoginRequest, { user }: Proof): void {
+  const turn = limits.logins.take(countName(user.username));
   if (typeof turn === 'number') throw tooMany('too many logins of this user', turn);
 }
 
@@ -145,12 +144,8 @@ export function countLogin(logins: RateLimit, { user }: Pick<Proof, 'user'>): vo
  *
  * @throws LoginError if there were too many
  */
-export function countIncomplete(
-  logins: RateLimit,
-  { user }: Pick<Proof, 'user'>,
-  address: string,
-): void {
-  const turn = logins.take(countName(user.username, nameNetwork(address)));
+export function countIncomplete({ limits, address }: LoginRequest, { user }: Proof): void {
+  const turn = limits.logins.take(countName(user.username, nameNetwork(address)));
   if (typeof turn === 'number')
     throw tooMany('too many logins of this user without a second factor', turn);
 }

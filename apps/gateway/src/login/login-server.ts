@@ -7,15 +7,18 @@ import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
 import { isClosed } from '../http/http-server.ts';
 import type { ConnectionLimits, InFlight } from '../http/limits.ts';
+import { createFormReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
 import { isPagePath, pageOfError } from './browser/page-error.ts';
 import { createDoor, isCutOff, readAddress } from './door.ts';
 import {
+  arrivingBodies,
   discardTimeout,
   handshakeLimits,
   loginConnectionLimits,
   loginRate,
+  maxBodyBytes,
   maxConnectionAge,
   pageRate,
   passwordRate,
@@ -94,7 +97,11 @@ function createLoginApp(
   const logouts = createAddressLimit(() => requestRate(config()), now);
   const logins = createRateLimit(() => loginRate(config()), now);
   const pages = createAddressLimit(() => pageRate(config()), now);
-  const router = createLoginRouter(bodyTimeout, { inFlight, passwords, logins, pages });
+  const perRequest = {
+    limits: { inFlight, passwords, logins, pages },
+    readForm: createFormReader(maxBodyBytes, bodyTimeout, arrivingBodies),
+  };
+  const router = createLoginRouter(bodyTimeout);
   const report = createReport(options);
   const app = new Koa();
   app.use(announceEnd(isLastAnswer));
@@ -106,7 +113,7 @@ function createLoginApp(
   const answer: AnswerOf = (error, target) =>
     isPagePath(target) ? pageOfError(error, config()?.publicUrl ?? '') : toAnswer(error);
   app.use(answerErrors(logger, discardTimeout, answer));
-  app.use(reportRequests(options, { requests, logouts }, report, answer));
+  app.use(reportRequests(options, perRequest, { requests, logouts }, report, answer));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
@@ -166,6 +173,7 @@ function createReport({
  */
 function reportRequests(
   { service, logger }: LoginServerOptions,
+  perRequest: Pick<LoginRequest, 'limits' | 'readForm'>,
   limits: Readonly<Record<'requests' | 'logouts', RateLimit>>,
   report: (request: AnsweredRequest) => void,
   answer: AnswerOf,
@@ -185,6 +193,7 @@ function reportRequests(
       address,
       signal: review.signal,
       facts,
+      ...perRequest,
     } satisfies LoginRequest;
     const turn = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {

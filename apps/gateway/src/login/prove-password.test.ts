@@ -9,6 +9,7 @@ import type { FactorNeed } from './factors/second-factor.ts';
 import { LoginError } from './login-error.ts';
 import { countIncomplete, countLogin, type LoginRequest } from './login-request.ts';
 import type { LoginLink, LoginService } from './login-service.ts';
+import type { Proof } from './proof.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { parseLoginBody } from './request-bodies.ts';
 import { logInAtTerminal } from './terminal-login.ts';
@@ -129,7 +130,8 @@ function createService(setup: ServiceOptions = {}) {
     () => ({ count: logins, per: 3_600_000 }),
     () => 0,
   );
-  const origin = { address: '192.0.2.1', signal: client.signal, facts };
+  const limits = { logins: limit };
+  const origin = { address: '192.0.2.1', signal: client.signal, facts, limits };
   return {
     asked,
     lines,
@@ -144,7 +146,7 @@ function createService(setup: ServiceOptions = {}) {
     async logIn(changed: object = {}) {
       const context = { body: {} };
       const made = { ...origin, context, service } as unknown as LoginRequest;
-      await logInAtTerminal(made, { ...request, ...changed }, { logins: limit });
+      await logInAtTerminal(made, { ...request, ...changed });
       const { session, token } = facts;
       if (session === undefined) throw new Error('there is no session');
       return { session, token, ...(context.body as { readonly user: object }) };
@@ -386,9 +388,10 @@ test('no name of a user uses up the logins of another one, or of a user whose se
         () => 0,
       );
       const count = ({ username: name, address }: typeof first | typeof second) => {
-        const proof = { user: { username: name } };
-        if (address === undefined) countLogin(logins, proof);
-        else countIncomplete(logins, proof, address);
+        const proof = { user: { username: name } } as Proof;
+        const login = { limits: { logins }, address } as LoginRequest;
+        if (address === undefined) countLogin(login, proof);
+        else countIncomplete(login, proof);
       };
       count(first);
       expect(() => count(second)).not.toThrow();

@@ -13,8 +13,6 @@ import {
   type AddRoute,
   entered,
   inSteps,
-  type LoginHandler,
-  type LoginLimits,
   type LoginRequest,
   withinLimits,
 } from './login-request.ts';
@@ -28,7 +26,7 @@ import { logInAtTerminal } from './terminal-login.ts';
  *
  * @param bodyTimeout milliseconds
  */
-export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Router {
+export function createLoginRouter(bodyTimeout: number): Router {
   const readBody = createBodyReader(() => maxBodyBytes, bodyTimeout, arrivingBodies, '');
   const router = new Router({ strict: true, sensitive: true });
   const route: AddRoute = (method, path, action, handle) => {
@@ -42,11 +40,8 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
   // refused ones stop them.
   const [questions, logouts] = [createAddressShares(), createAddressShares()];
   const withToken =
-    (
-      counted: AddressShares,
-      work: (request: LoginRequest, token: string) => Promise<void>,
-    ): LoginHandler =>
-    async (request) => {
+    (counted: AddressShares, work: (request: LoginRequest, token: string) => Promise<void>) =>
+    async (request: LoginRequest) => {
       const { context, facts, address, service } = request;
       const token = readBearer(context);
       facts.token = token;
@@ -58,7 +53,7 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
     inSteps(request.signal, async () => {
       const body = await readBody(request.context);
       const make = isRedemption(body) ? redeemCode : logInAtTerminal;
-      await withinLimits(request, limits, () => make(request, body, limits));
+      await withinLimits(request, () => make(request, body));
     }),
   );
   route('post', '/v1/logins', 'begin', async (request) =>
@@ -67,10 +62,10 @@ export function createLoginRouter(bodyTimeout: number, limits: LoginLimits): Rou
   route('post', '/v1/factors', 'begin-factor', (request) =>
     inSteps(request.signal, async () => {
       const body = await readBody(request.context);
-      await withinLimits(request, limits, () => enrolApp(request, body, limits));
+      await withinLimits(request, () => enrolApp(request, body));
     }),
   );
-  addPages(route, bodyTimeout, limits);
+  addPages(route);
   route('get', '/v1/session', 'session', withToken(questions, showSession));
   route('get', '/v1/sessions', 'sessions', withToken(questions, showSessions));
   route('delete', '/v1/session', 'logout', withToken(logouts, endSession));

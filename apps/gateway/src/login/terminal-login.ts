@@ -1,12 +1,7 @@
 import type { RejectionReason } from '@sallyport/authenticator';
 import { createSession } from './create-session.ts';
 import { LoginError, wrongCredentials } from './login-error.ts';
-import {
-  answerSession,
-  countedLogin,
-  type LoginLimits,
-  type LoginRequest,
-} from './login-request.ts';
+import { answerSession, countedLogin, type LoginRequest } from './login-request.ts';
 import { proveFactor } from './prove-factor.ts';
 import { provePassword } from './prove-password.ts';
 import { chooseCluster, parseLoginBody } from './request-bodies.ts';
@@ -16,11 +11,7 @@ import { chooseCluster, parseLoginBody } from './request-bodies.ts';
  *
  * @throws LoginError as {@link provePassword}, {@link proveFactor} and {@link createSession}
  */
-export async function logInAtTerminal(
-  request: LoginRequest,
-  body: unknown,
-  { logins }: Pick<LoginLimits, 'logins'>,
-): Promise<void> {
+export async function logInAtTerminal(request: LoginRequest, body: unknown): Promise<void> {
   const { service, address, signal, facts } = request;
   const loginBody = parseLoginBody(body);
   const { device, code } = loginBody;
@@ -33,7 +24,7 @@ export async function logInAtTerminal(
       throw isRefused ? wrongCredentials(code !== undefined) : error;
     },
   );
-  const proof = await countedLogin(request, logins, password, () =>
+  const proof = await countedLogin(request, password, () =>
     proveFactor(service, password, code, signal, facts),
   );
   const refuse = (reason: RejectionReason) => {

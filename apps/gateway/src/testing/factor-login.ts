@@ -88,6 +88,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
     () => ({ count, per: 3_600_000 }),
     () => 0,
   );
+  const limits = { logins };
   const { signal } = new AbortController();
 
   async function call(
@@ -98,7 +99,7 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
     const context = { status: 200, body: {} };
     const facts: LoginRequest['facts'] = { action };
     try {
-      await work({ context, service, address, signal, facts } as never);
+      await work({ context, service, address, signal, facts, limits } as never);
       return { status: context.status, body: context.body, isGuess: false, facts };
     } catch (error) {
       if (!(error instanceof LoginError)) throw error;
@@ -106,22 +107,17 @@ export function factorLogin({ groups = [], factors, policy, ...more }: FactorLog
       return { status, body: { code, message, ...details }, isGuess, facts };
     }
   }
-  const limits = { logins };
   const credentials = { username: jane.username, password };
   return {
     issued,
     lines,
     logIn: (body: object = {}, address?: string) =>
-      call(
-        (request) => logInAtTerminal(request, { ...credentials, ...body }, limits),
-        'login',
-        address,
-      ),
+      call((request) => logInAtTerminal(request, { ...credentials, ...body }), 'login', address),
     /** Begins to add an app. */
     begin: (body: object = {}) =>
-      call((request) => enrolApp(request, { ...credentials, ...body }, limits), 'begin-factor'),
+      call((request) => enrolApp(request, { ...credentials, ...body }), 'begin-factor'),
     /** Sends the first code of an app. */
-    finish: (body: object) => call((request) => enrolApp(request, body, limits), 'begin-factor'),
+    finish: (body: object) => call((request) => enrolApp(request, body), 'begin-factor'),
   };
 }
 

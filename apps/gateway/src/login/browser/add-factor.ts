@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Added, NotAdded } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
-import { inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
+import { inSteps, withinLimits } from '../login-request.ts';
 import { addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
 import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
@@ -45,11 +45,7 @@ export async function beginApp(visit: FactorsVisit, form: URLSearchParams): Prom
 }
 
 /** Adds the app of {@link beginApp}, if its first code is right. */
-export async function finishApp(
-  visit: FactorsVisit,
-  form: URLSearchParams,
-  limits: LoginLimits,
-): Promise<void> {
+export async function finishApp(visit: FactorsVisit, form: URLSearchParams): Promise<void> {
   const { page, state, login } = visit;
   const { service, facts } = page;
   addFacts(facts, { action: 'add-factor', factor: 'totp' });
@@ -61,7 +57,7 @@ export async function finishApp(
   const isOwn =
     isDeepStrictEqual(begun?.user, factorUser(login.proof)) && begun?.grant.record === grant.record;
   if (begun === undefined || !isOwn) throw enrolmentEnded();
-  const result = await checked(page, limits, () =>
+  const result = await checked(page, () =>
     addUnlessEnded(page, login, () => apps.finish({ ...begun, grant }, form.get('code') ?? '')),
   );
   if (result === 'too-many') return showFactorsPage(visit, { problem: result });
@@ -74,17 +70,13 @@ export async function finishApp(
 }
 
 /** Adds the passkey that the browser has made. */
-export async function addPasskey(
-  visit: FactorsVisit,
-  form: URLSearchParams,
-  limits: LoginLimits,
-): Promise<void> {
+export async function addPasskey(visit: FactorsVisit, form: URLSearchParams): Promise<void> {
   const { page, state, login } = visit;
   const { facts, service } = page;
   addFacts(facts, { action: 'add-factor', factor: 'passkey' });
   const name = readLabel(visit, form, 'passkey');
   const { enrolment, passkeys } = requireFactors(service);
-  const result = await checked(page, limits, async () => {
+  const result = await checked(page, async () => {
     // It is taken before the check: one response is checked for each challenge, on whichever replicas.
     const challenge = await takeChallenge(page, state, login);
     if (challenge === undefined) return { kind: 'wrong', reason: 'challenge' } as const;
@@ -108,7 +100,6 @@ export async function addPasskey(
  */
 async function checked<Result extends { readonly kind: string }>(
   page: PageRequest,
-  limits: LoginLimits,
   check: () => Promise<Result>,
 ): Promise<Result | 'too-many'> {
   let refused: Result | undefined;
@@ -119,7 +110,7 @@ async function checked<Result extends { readonly kind: string }>(
     throw wrongCredentials(true);
   };
   try {
-    return await inSteps(page.signal, () => withinLimits(page, limits, work));
+    return await inSteps(page.signal, () => withinLimits(page, work));
   } catch (error) {
     if (refused !== undefined) return refused;
     if (error instanceof LoginError && error.status === 429) return 'too-many';

@@ -1,29 +1,24 @@
 import { endUserLogins } from '../ended-login.ts';
 import { listedFactors } from '../factors/factor-record.ts';
 import { enrolmentEnded } from '../login-error.ts';
-import type { LoginLimits } from '../login-request.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import { factorUser, fromFactors, requireFactors } from '../prove-factor.ts';
 import { addPasskey, beginApp, finishApp } from './add-factor.ts';
 import { type FactorsVisit, keepGrant, readVisit, showFactorsPage } from './factors-visit.ts';
 import { PageError } from './page-error.ts';
-import { type PageRequest, type ReadForm, readPageForm, sendTo, showPage } from './page-request.ts';
+import { type PageRequest, readPageForm, sendTo, showPage } from './page-request.ts';
 
 /** Does what a person has chosen on the page of their factors. */
-export async function changeFactors(
-  page: PageRequest,
-  readForm: ReadForm,
-  limits: LoginLimits,
-): Promise<void> {
-  const { state, form } = await readPageForm(page, readForm);
+export async function changeFactors(page: PageRequest): Promise<void> {
+  const { state, form } = await readPageForm(page);
   const visit = await readVisit(page, state);
   if (visit === undefined) return;
   const act = actions.get(form.get('action') ?? '');
   if (act === undefined) throw new PageError('bad-request', 400, `${page.path}/factors`);
-  await act(visit, form, limits);
+  await act(visit, form);
 }
 
-type Action = (visit: FactorsVisit, form: URLSearchParams, limits: LoginLimits) => Promise<void>;
+type Action = (visit: FactorsVisit, form: URLSearchParams) => Promise<void>;
 
 const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['app', beginApp],

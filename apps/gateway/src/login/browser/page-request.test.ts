@@ -22,7 +22,6 @@ const pageLimit = (count: number) => ({
     () => 0,
   ),
 });
-const limits = pageLimit(100);
 const [https, loopback] = ['https://login.example.com', 'http://127.0.0.1:8444'];
 
 function attemptOf(id = randomText(idLength), address = '192.0.2.1') {
@@ -34,6 +33,7 @@ function attemptOf(id = randomText(idLength), address = '192.0.2.1') {
 function requestFor(
   sealed: string,
   { cookie, publicUrl = https, address = '192.0.2.1' }: Readonly<Record<string, string>> = {},
+  limits = pageLimit(100),
 ) {
   const set: string[] = [];
   const request = {
@@ -45,6 +45,7 @@ function requestFor(
     service: { config: { publicUrl }, browser: { attempts: texts } },
     address,
     facts: { action: 'page' },
+    limits,
   } as unknown as LoginRequest;
   return { request, set };
 }
@@ -52,7 +53,7 @@ function requestFor(
 /** The cookie that the first page of an attempt gives, as the browser sends it. */
 function cookieOf(sealed: string, publicUrl = https): string {
   const { request, set } = requestFor(sealed, { publicUrl });
-  beginState(pageRequest(request, limits));
+  beginState(pageRequest(request));
   return set[0]?.split(';')[0] ?? '';
 }
 
@@ -69,7 +70,7 @@ describe('the cookie of an attempt', () => {
   ])('is for this host, and with TLS for no other: $publicUrl', ({ publicUrl, pattern }) => {
     const { id, sealed } = attemptOf();
     const { request, set } = requestFor(sealed, { publicUrl });
-    beginState(pageRequest(request, limits));
+    beginState(pageRequest(request));
     expect(set).toHaveLength(1);
     expect(set[0]?.replace(id, 'ID')).toMatch(pattern);
   });
@@ -106,7 +107,7 @@ describe('the cookie of an attempt', () => {
       const { sealed } = attemptOf();
       const cookie = ['theme=dark', ...cookies.slice(0, count), '__Host-other=1'].join('; ');
       const { request, set } = requestFor(sealed, { cookie });
-      beginState(pageRequest(request, limits));
+      beginState(pageRequest(request));
       return set.slice(1);
     };
     expect(setWith(7)).toEqual([]);
@@ -118,7 +119,7 @@ describe('the cookie of an attempt', () => {
     const { request, set } = requestFor(all[0]?.sealed ?? '', {
       cookie: cookies.slice(0, 8).join('; '),
     });
-    beginState(pageRequest(request, limits));
+    beginState(pageRequest(request));
     expect(set).toHaveLength(1);
   });
 
@@ -126,9 +127,9 @@ describe('the cookie of an attempt', () => {
     const [one, two] = [attemptOf(), attemptOf()];
     const cookie = cookieOf(one.sealed);
     const { request } = requestFor(one.sealed, { cookie });
-    expect(beginState(pageRequest(request, limits))).toEqual(readState(request, one.id));
+    expect(beginState(pageRequest(request))).toEqual(readState(request, one.id));
     const moved = cookie.replace(one.id, two.id);
-    const other = pageRequest(requestFor(two.sealed, { cookie: moved }).request, limits);
+    const other = pageRequest(requestFor(two.sealed, { cookie: moved }).request);
     expect(() => requireState(other)).toThrow('other-browser');
     expect(beginState(other).secret).not.toBe(readState(request, one.id)?.secret);
   });
@@ -136,9 +137,7 @@ describe('the cookie of an attempt', () => {
 
 test('a form needs the token of this attempt in this browser', () => {
   const [one, two] = [attemptOf(), attemptOf()];
-  const [page, other] = [one, two].map(({ sealed }) =>
-    pageRequest(requestFor(sealed).request, limits),
-  );
+  const [page, other] = [one, two].map(({ sealed }) => pageRequest(requestFor(sealed).request));
   if (page === undefined || other === undefined) throw new Error('there are two');
   const [state, foreign] = [{ secret: 'of one' }, { secret: 'of the other' }];
   const check = (form: string) => () => requireForm(page, state, new URLSearchParams(form));
@@ -159,7 +158,7 @@ test('a form after a proof has a token that the browser did not have before', ()
   const until = Date.now() + attemptLifetime;
   const proved = (key: string) => {
     const sealed = texts.writeAttempt({ id, until, challenge: 'x', address: '192.0.2.1', key });
-    return pageRequest(requestFor(sealed).request, limits);
+    return pageRequest(requestFor(sealed).request);
   };
   const state = { secret: 's', login: 'l' };
   const form = new URLSearchParams({ form: describeForm(proved('k'), state).form });
@@ -175,13 +174,13 @@ test('a form after a proof has a token that the browser did not have before', ()
 test('a text that is no attempt has no page', () => {
   const { sealed } = attemptOf();
   for (const text of ['', 'confirm', `${sealed}=`, sealed.slice(1)])
-    expect(() => pageRequest(requestFor(text).request, limits)).toThrow('expired');
+    expect(() => pageRequest(requestFor(text).request)).toThrow('expired');
 });
 
 test('an address has a number of pages, and takes none of another one', () => {
   const few = pageLimit(2);
   const open = (address: string) =>
-    pageRequest(requestFor(attemptOf().sealed, { address }).request, few).address;
+    pageRequest(requestFor(attemptOf().sealed, { address }, few).request).address;
   for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.2'])
     expect(open(address)).toBe(address);
   expect(() => open('192.0.2.1')).toThrow('too many pages for this address');
@@ -191,7 +190,7 @@ test('an address has a number of pages, and takes none of another one', () => {
 test('a browser at another address is told so, but not one in the same network of IPv6', () => {
   const isOther = (from: string, at: string) => {
     const { request } = requestFor(attemptOf(undefined, from).sealed, { address: at });
-    return describeAttempt(pageRequest(request, limits)).isOtherAddress;
+    return describeAttempt(pageRequest(request)).isOtherAddress;
   };
   expect(isOther('192.0.2.1', '192.0.2.1')).toBe(false);
   expect(isOther('192.0.2.1', '192.0.2.2')).toBe(true);

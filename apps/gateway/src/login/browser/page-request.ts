@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { createFormReader } from '../../http/read-body.ts';
 import { nameNetwork } from '../../http/socket-limit.ts';
 import {
   type BrowserState,
@@ -11,12 +10,10 @@ import {
 import { maxCookies } from '../limits.ts';
 import { LoginError, tooMany } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
-import type { LoginLimits, LoginRequest } from '../login-request.ts';
+import type { LoginRequest } from '../login-request.ts';
 import type { BrowserLogins, LoginService } from '../login-service.ts';
 import { pageHeaders } from '../pages/layout.ts';
 import { PageError } from './page-error.ts';
-
-export type ReadForm = ReturnType<typeof createFormReader>;
 
 /** A request of a browser for a page of an attempt. */
 export interface PageRequest extends LoginRequest {
@@ -42,20 +39,13 @@ export function requireBrowserLogins({ browser }: LoginService): BrowserLogins {
  * @throws PageError if no gateway wrote it, it has expired, or its cluster is gone
  * @throws LoginError if the address asks for too many pages
  */
-export function pageRequest(
-  request: LoginRequest,
-  limits: Pick<LoginLimits, 'pages'>,
-): PageRequest {
+export function pageRequest(request: LoginRequest): PageRequest {
   const { attempt: sealed = '' } = request.context.params as Readonly<Record<string, string>>;
-  return makePageRequest(request, sealed, limits);
+  return makePageRequest(request, sealed);
 }
 
 /** @param sealed the attempt as it is in a URL @throws PageError or LoginError as {@link pageRequest} */
-export function makePageRequest(
-  request: LoginRequest,
-  sealed: string,
-  { pages }: Pick<LoginLimits, 'pages'>,
-): PageRequest {
+export function makePageRequest(request: LoginRequest, sealed: string): PageRequest {
   const browser = requireBrowserLogins(request.service);
   const attempt = browser.attempts.readAttempt(sealed);
   if (attempt === undefined) throw new PageError('expired', 404);
@@ -63,7 +53,7 @@ export function makePageRequest(
   addFacts(request.facts, { device, cluster });
   if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
     throw new PageError('unknown-cluster', 404);
-  const giveBack = pages.take(request.address);
+  const giveBack = request.limits.pages.take(request.address);
   if (typeof giveBack === 'number') throw tooMany('too many pages for this address', giveBack);
   return { ...request, browser, attempt, path: `/login/${sealed}` };
 }
@@ -140,9 +130,9 @@ export function requireForm(page: PageRequest, state: BrowserState, form: URLSea
 }
 
 /** Reads a form of a page. @throws PageError as {@link requireState} and {@link requireForm} */
-export async function readPageForm(page: PageRequest, readForm: ReadForm) {
+export async function readPageForm(page: PageRequest) {
   const state = requireState(page);
-  const form = await readForm(page.context);
+  const form = await page.readForm(page.context);
   requireForm(page, state, form);
   return { state, form };
 }

@@ -1,11 +1,9 @@
-import { createFormReader } from '../../http/read-body.ts';
 import {
   attemptLifetime,
   type BrowserState,
   findLoginSecret,
   idLength,
 } from '../attempts/attempt.ts';
-import { arrivingBodies, maxBodyBytes } from '../limits.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import {
@@ -13,7 +11,6 @@ import {
   countIncomplete,
   countLogin,
   inSteps,
-  type LoginLimits,
   type LoginRequest,
   withinLimits,
 } from '../login-request.ts';
@@ -45,7 +42,6 @@ import {
   describeForm,
   type PageRequest,
   pageRequest,
-  type ReadForm,
   readPageForm,
   readState,
   requireBrowserLogins,
@@ -56,9 +52,10 @@ import {
 import { proveOnPage, showFactor } from './prove-on-page.ts';
 import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
-/** Adds the pages of logins in a browser. @param bodyTimeout milliseconds */
-export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimits): void {
-  const readForm = createFormReader(maxBodyBytes, bodyTimeout, arrivingBodies);
+/** Adds the pages of logins in a browser. */
+export function addPages(route: AddRoute): void {
+  const page: AddRoute<PageRequest> = (method, path, action, handle) =>
+    route(method, path, action, async (request) => handle(pageRequest(request)));
   const answersInProgress = createAddressShares();
   route('get', '/', 'page', async ({ context, service }) => {
     if (service.browser === undefined)
@@ -68,38 +65,29 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
     const factors = service.factors && '/login/factors';
     context.body = messagePage({ kind: 'home', factors });
   });
-  addFactorPages(route, readForm, limits);
+  addFactorPages(route, page);
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
-    const { page, state, problem, proof } = await finishAtProvider(
-      request,
-      answersInProgress,
-      limits,
-    );
+    const { page, state, problem, proof } = await finishAtProvider(request, answersInProgress);
     setState(page, state);
     if (proof === undefined) return showLogin(page, state, problem);
-    await keepLogin(page, state, proof, limits);
+    await keepLogin(page, state, proof);
   });
-  route('get', '/login/:attempt', 'page', async (request) => {
-    const page = pageRequest(request, limits);
+  page('get', '/login/:attempt', 'page', async (page) => {
     const { pending } = page.browser;
     if (await fromPending(page.service, () => pending.hasEnded(page.attempt.id)))
       throw new PageError('used', 409);
     // A path with a key is for what follows a proof. It leads here if that step is over.
     showLogin(page, beginState(page), page.attempt.key === undefined ? undefined : 'outdated');
   });
-  route('post', '/login/:attempt/password', 'page-login', (request) =>
-    logInOnPage(request, readForm, limits),
-  );
-  route('get', '/login/:attempt/provider/:provider', 'provider', async (request) => {
-    const page = pageRequest(request, limits);
+  page('post', '/login/:attempt/password', 'page-login', logInOnPage);
+  page('get', '/login/:attempt/provider/:provider', 'provider', async (page) => {
     const { state, url, problem } = await beginAtProvider(page);
     if (url === undefined) return showLogin(page, state, problem);
     setState(page, state);
     sendTo(page, url);
   });
-  route('get', '/login/:attempt/confirm', 'page', async (request) => {
-    const page = pageRequest(request, limits);
+  page('get', '/login/:attempt/confirm', 'page', async (page) => {
     const state = readState(page, page.attempt.id);
     const login = await findLogin(page, state);
     if (state === undefined || login === undefined) return sendTo(page, page.path);
@@ -116,9 +104,7 @@ export function addPages(route: AddRoute, bodyTimeout: number, limits: LoginLimi
       { hasScript: true },
     );
   });
-  route('post', '/login/:attempt/confirm', 'confirm', (request) =>
-    confirm(request, readForm, limits),
-  );
+  page('post', '/login/:attempt/confirm', 'confirm', confirm);
 }
 
 const statusOf = {
@@ -163,11 +149,10 @@ async function keepLogin(
   page: PageRequest,
   state: BrowserState,
   { proof, revision, next }: LoggedIn,
-  { logins }: LoginLimits,
 ): Promise<void> {
-  const { service, browser, attempt, facts, address } = page;
-  if (next?.kind === 'factor') countIncomplete(logins, proof, address);
-  else countLogin(logins, proof);
+  const { service, browser, attempt, facts } = page;
+  if (next?.kind === 'factor') countIncomplete(page, proof);
+  else countLogin(page, proof);
   const { challenge, cluster, device } = attempt;
   const { username, uid } = proof.backendUser;
   addFacts(facts, { authenticator: proof.authenticator, username: proof.user.username });
@@ -184,13 +169,8 @@ async function keepLogin(
   sendToNext(renewed.enter(), next);
 }
 
-async function logInOnPage(
-  request: LoginRequest,
-  readForm: ReadForm,
-  limits: LoginLimits,
-): Promise<void> {
-  const page = pageRequest(request, limits);
-  const { state, form } = await readPageForm(page, readForm);
+async function logInOnPage(page: PageRequest): Promise<void> {
+  const { state, form } = await readPageForm(page);
   const { service, signal, facts } = page;
   const credentials = parseCredentials(form);
   const { revision } = service.revocations;
@@ -200,8 +180,8 @@ async function logInOnPage(
       const proof = await provePassword(service, credentials, signal, facts);
       return { proof, next: await findNext(page, proof) };
     };
-    const { proof, next } = await inSteps(signal, () => withinLimits(page, limits, prove));
-    await keepLogin(page, state, { proof, revision, next }, limits);
+    const { proof, next } = await inSteps(signal, () => withinLimits(page, prove));
+    await keepLogin(page, state, { proof, revision, next });
   } catch (error) {
     const problem = findProblem(error);
     if (problem === undefined) throw error;
@@ -217,14 +197,9 @@ function findProblem(error: unknown): LoginProblem | undefined {
 }
 
 /** Sends the code to the client, shows it, or ends the attempt, as the person chose. */
-async function confirm(
-  request: LoginRequest,
-  readForm: ReadForm,
-  limits: LoginLimits,
-): Promise<void> {
-  const page = pageRequest(request, limits);
+async function confirm(page: PageRequest): Promise<void> {
   const { service, browser, attempt, facts } = page;
-  const { state, form } = await readPageForm(page, readForm);
+  const { state, form } = await readPageForm(page);
   const answer = form.get('answer');
   const login = await findLogin(page, state);
   const secret = findLoginSecret(attempt, state);
@@ -252,24 +227,14 @@ async function confirm(
 }
 
 /** Adds the pages of second factors. They come before the paths of attempts, one of which would fit `/login/factors`. */
-export function addFactorPages(route: AddRoute, readForm: ReadForm, limits: LoginLimits): void {
+function addFactorPages(route: AddRoute, page: AddRoute<PageRequest>): void {
   route('get', '/login/factors', 'begin', beginVisit);
   route('get', '/login/factors/:invitation', 'begin', beginVisit);
-  route('get', '/login/:attempt/factor', 'page', (request) =>
-    showFactor(pageRequest(request, limits)),
-  );
-  route('post', '/login/:attempt/factor', 'page-factor', (request) =>
-    proveOnPage(pageRequest(request, limits), readForm, limits, 'code'),
-  );
-  route('post', '/login/:attempt/passkey', 'page-factor', (request) =>
-    proveOnPage(pageRequest(request, limits), readForm, limits, 'passkey'),
-  );
-  route('get', '/login/:attempt/factors', 'page', (request) =>
-    showFactors(pageRequest(request, limits)),
-  );
-  route('post', '/login/:attempt/factors', 'change-factors', (request) =>
-    changeFactors(pageRequest(request, limits), readForm, limits),
-  );
+  page('get', '/login/:attempt/factor', 'page', showFactor);
+  page('post', '/login/:attempt/factor', 'page-factor', (page) => proveOnPage(page, 'code'));
+  page('post', '/login/:attempt/passkey', 'page-factor', (page) => proveOnPage(page, 'passkey'));
+  page('get', '/login/:attempt/factors', 'page', showFactors);
+  page('post', '/login/:attempt/factors', 'change-factors', changeFactors);
 }
 
 /** Begins a visit to change second factors. It uses nothing up: scanners open the links in a mail as well. */

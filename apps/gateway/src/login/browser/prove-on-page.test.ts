@@ -52,6 +52,7 @@ test('a login on the page counts for its user once the second factor is right', 
     });
     const cookie = `__Host-sallyport-${id}=${attempts.writeBrowser(id, state)}`;
     const context = { req: { headers: { cookie } }, res: {}, status: 0, set: () => undefined };
+    const form = new URLSearchParams({ form: formToken(id, { secret: 'l.k' }), code });
     const page = {
       context,
       service: {
@@ -68,10 +69,11 @@ test('a login on the page counts for its user once the second factor is right', 
       address: '192.0.2.1',
       signal: new AbortController().signal,
       facts: { action: 'page-factor' },
+      limits,
+      readForm: async () => form,
     } as unknown as PageRequest;
     Object.assign(page.service, { browser: page.browser, logger: { warn: () => undefined } });
-    const form = new URLSearchParams({ form: formToken(id, { secret: 'l.k' }), code });
-    await proveOnPage(page, async () => form, limits, 'code');
+    await proveOnPage(page, 'code');
     return context.status;
   }
   expect(await send(app.guess())).toBe(401);

@@ -1,7 +1,7 @@
 import type { BrowserState } from '../attempts/attempt.ts';
 import type { FactorNeed } from '../factors/second-factor.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
-import { countLogin, inSteps, type LoginLimits, withinLimits } from '../login-request.ts';
+import { countLogin, inSteps, withinLimits } from '../login-request.ts';
 import { factorPage } from '../pages/factor-page.ts';
 import type { FactorProblem } from '../pages/texts.ts';
 import type { Proof } from '../proof.ts';
@@ -29,7 +29,6 @@ import {
   describeAttempt,
   describeForm,
   type PageRequest,
-  type ReadForm,
   readPageForm,
   readState,
   sendTo,
@@ -87,14 +86,9 @@ async function requireNeed({ service, facts }: PageRequest, { proof }: Login): P
 }
 
 /** Checks the second factor that a person has sent, and lets them go on. A refused one is a guess, as a wrong password is. */
-export async function proveOnPage(
-  page: PageRequest,
-  readForm: ReadForm,
-  limits: LoginLimits,
-  method: 'code' | 'passkey',
-): Promise<void> {
+export async function proveOnPage(page: PageRequest, method: 'code' | 'passkey'): Promise<void> {
   const { service, signal, facts, attempt } = page;
-  const { state, form } = await readPageForm(page, readForm);
+  const { state, form } = await readPageForm(page);
   const login = await loginWithNext(page, state, 'factor');
   if (login === undefined) return;
   const need = await requireNeed(page, login);
@@ -105,8 +99,8 @@ export async function proveOnPage(
       : provePasskey(page, state, login, need, response);
   let proof: Proof;
   try {
-    proof = await inSteps(signal, () => withinLimits(page, limits, prove));
-    countLogin(limits.logins, proof);
+    proof = await inSteps(signal, () => withinLimits(page, prove));
+    countLogin(page, proof);
   } catch (error) {
     const problem = findProblem(error, method);
     if (problem === undefined) throw error;

@@ -4,7 +4,7 @@ import type { SessionTexts } from '../../engine/sessions/session-text.ts';
 import { type BrowserState, idLength } from '../attempts/attempt.ts';
 import { LoginError } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
-import { entered, type LoginLimits, type LoginRequest } from '../login-request.ts';
+import { entered, type LoginRequest } from '../login-request.ts';
 import type { LoginProvider } from '../login-service.ts';
 import type { LoginProblem } from '../pages/texts.ts';
 import { type Proof, toSessionUser } from '../proof.ts';
@@ -87,7 +87,6 @@ interface ProviderAnswer {
 export async function finishAtProvider(
   request: LoginRequest,
   counted: AddressShares,
-  limits: Pick<LoginLimits, 'pages'>,
 ): Promise<ProviderAnswer> {
   const { context, service } = request;
   const browser = requireBrowserLogins(service);
@@ -97,7 +96,7 @@ export async function finishAtProvider(
   // The provider's state begins with the id of the attempt, which names the cookie.
   const flow = readState(request, (query.get('state') ?? '').slice(0, idLength))?.flow;
   if (flow === undefined || flow.provider !== name) throw new PageError('other-browser', 403);
-  const page = makePageRequest(request, flow.attempt, limits);
+  const page = makePageRequest(request, flow.attempt);
   const { flow: _, ...withoutFlow } = requireState(page);
   // What was kept for this answer takes most of the cookie. An answer that is not from there does not end the flow.
   const state = query.get('state') === flow.state ? withoutFlow : { ...withoutFlow, flow };
