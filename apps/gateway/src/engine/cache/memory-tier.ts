@@ -126,9 +126,10 @@ function createUserIndex() {
   return {
     listNames,
     add: (user: CachedUser, name: string) => set(user, [...listNames(user), name]),
-    remove(user: CachedUser, name: string) {
-      const remaining = listNames(user).filter((answerName) => answerName !== name);
-      set(user, remaining);
-    },
+    remove: (user: CachedUser, name: string) =>
+      set(
+        user,
+        listNames(user).filter((answerName) => answerName !== name),
+      ),
   };
 }

@@ -33,25 +33,9 @@ export function encodeRecord({ decision, answeredAt, revision, ttl }: StoredReco
 /** @returns undefined if the text is not a record: it was sealed, so another version of the gateway wrote it */
 export function decodeRecord(text: string): StoredRecord | undefined {
   try {
-    const {
-      answeredAt,
-      revision,
-      keptFor: ttl,
-      user,
-      credential,
-      audiences,
-      expiresAt,
-      session,
-    } = JSON.parse(text);
+    const { answeredAt, revision, keptFor: ttl, expiresAt, ...fields } = JSON.parse(text);
     const end = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) };
-    const decision = readDecision({
-      kind: 'authenticated',
-      user,
-      credential,
-      audiences,
-      session,
-      ...end,
-    });
+    const decision = readDecision({ ...fields, ...end, kind: 'authenticated' });
     const isValid =
       Number.isFinite(answeredAt) && Number.isFinite(ttl) && Number.isSafeInteger(revision);
     return isValid && decision.kind === 'authenticated'
@@ -63,12 +47,8 @@ export function decodeRecord(text: string): StoredRecord | undefined {
 }
 
 /** Estimates the bytes of memory that a decision takes: UTF-16, and the overhead of each string. */
-export function estimateSize({
-  user,
-  credential = {},
-  audiences = [],
-  session = '',
-}: Authenticated): number {
+export function estimateSize(decision: Authenticated): number {
+  const { user, credential = {}, audiences = [], session = '' } = decision;
   const { username, uid = '', groups = [], extra = {} } = user;
   const { jti = '', sid = '' } = credential;
   const texts = [

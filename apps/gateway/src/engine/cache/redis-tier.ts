@@ -63,12 +63,11 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(makeKey(name), sealed, 'PX', ttl);
         try {
-          const excess = await noteAnswerOfUser(client, makeUserKey(redis, key, cachedUser), [
-            name,
-            ttl,
-            maxOfUser,
-          ]);
-          await Promise.all(excess.map((excessName) => client.del(makeKey(excessName))));
+          const userKey = makeUserKey(redis, key, cachedUser);
+          const reply = await client.eval(noteAnswerScript, 1, userKey, name, ttl, maxOfUser);
+          // In a cluster, these answers are on other nodes than the note.
+          const excess = readAnswerNames(reply).map((excessName) => makeKey(excessName));
+          await Promise.all(excess.map((excessKey) => client.del(excessKey)));
         } catch (error) {
           await client.del(makeKey(name));
           throw error;
@@ -191,15 +190,6 @@ return excess`;
 
 /** The form of an answer's name. Any other value was not noted by a gateway, and must not become part of a key. */
 const namePattern = /^[\w-]{43}$/;
-
-/** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
-async function noteAnswerOfUser(
-  client: RedisClient,
-  userKey: string,
-  note: readonly (string | number)[],
-) {
-  return readAnswerNames(await client.eval(noteAnswerScript, 1, userKey, ...note));
-}
 
 function readAnswerNames(reply: unknown): readonly string[] {
   return (reply as unknown[]).filter(

@@ -127,13 +127,8 @@ export function withCache(
     context: LinkContext,
   ): SourcedDecision | Promise<SourcedDecision> {
     const { audiences, hops } = context;
-    const question = {
-      token,
-      audiences,
-      fingerprint,
-      isName,
-      version: settings.answersVersion?.(),
-    };
+    const version = settings.answersVersion?.();
+    const question = { token, audiences, fingerprint, isName, version };
     const name = memory.nameAnswer(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');

@@ -196,10 +196,8 @@ export function createKnownGoodTokens() {
       };
     };
     // A token may be any text, and so look like a name.
-    const [tokens, names] = [
-      createDigestSet(`${key}${fingerprint} `),
-      createDigestSet(`${key}${fingerprint}\n`),
-    ];
+    const tokens = createDigestSet(`${key}${fingerprint} `);
+    const names = createDigestSet(`${key}${fingerprint}\n`);
     return { ...tokens, hasName: names.has, addName: names.add };
   };
 }

@@ -203,15 +203,12 @@ function askLink(
       decision,
       recognized: true,
       ...linkContext.cached,
-      ...(linkContext.directory && { directory: linkContext.directory }),
+      directory: linkContext.directory,
     });
     return after(
       untilAborted(link.authenticator.authenticate(token, linkContext), review),
       toAnswer,
-      (error) => ({
-        ...toFailure(error),
-        ...(linkContext.directory && { directory: linkContext.directory }),
-      }),
+      (error) => ({ ...toFailure(error), directory: linkContext.directory }),
     );
   } catch (error) {
     return toFailure(error);

@@ -62,13 +62,8 @@ export function readDecision(value: unknown): Decision {
   throw invalid('kind is not one of authenticated, rejected, no-opinion');
 }
 
-function readAuthenticated({
-  user,
-  credential,
-  audiences,
-  expiresAt,
-  session,
-}: Fields): Authenticated {
+function readAuthenticated(fields: Fields): Authenticated {
+  const { user, credential, audiences, expiresAt, session } = fields;
   const decision: Writable<Authenticated> = { kind: 'authenticated', user: readUser(user) };
   if (credential !== undefined) decision.credential = readCredential(credential);
   if (audiences !== undefined) decision.audiences = readStrings(audiences, 'audiences');

@@ -81,26 +81,24 @@ export function withGuard(
     token: string | undefined,
     context: LinkContext,
     ask: Ask,
-    {
-      onGood,
-      lookedUp,
-    }: { readonly onGood?: () => unknown; readonly lookedUp?: string | undefined },
+    onGood: () => unknown,
+    lookedUp?: string,
   ): Decision | Promise<Decision> => {
     if (isAborted(context)) return Promise.reject(createCallerGoneError(context.signal));
-    return safely(() => {
-      return after(admit(token, context, lookedUp), (permit) => call(permit, context, ask, onGood));
-    });
+    return safely(() =>
+      after(admit(token, context, lookedUp), (permit) => call(permit, context, ask, onGood)),
+    );
   };
   return {
     ...layer(plugin, (token, context) => {
       const ask = (pluginContext: AuthenticateContext) => plugin.authenticate(token, pluginContext);
-      return askWhenAdmitted(token, context, ask, { onGood: () => knownGood.add(token) });
+      return askWhenAdmitted(token, context, ask, () => knownGood.add(token));
     }),
-    askWithin: async (context, ask, lookedUp) =>
-      askWhenAdmitted(undefined, context, async (pluginContext) => ask(plugin, pluginContext), {
-        lookedUp,
-        onGood: () => lookedUp !== undefined && knownGood.addName(lookedUp),
-      }),
+    askWithin: async (context, ask, lookedUp) => {
+      const askPlugin = async (pluginContext: AuthenticateContext) => ask(plugin, pluginContext);
+      const onGood = () => lookedUp !== undefined && knownGood.addName(lookedUp);
+      return askWhenAdmitted(undefined, context, askPlugin, onGood, lookedUp);
+    },
     get circuitState() {
       return circuit.state;
     },
@@ -120,7 +118,7 @@ function createCall(
     permit: CircuitPermit,
     context: LinkContext,
     ask: Ask,
-    onGood?: () => unknown,
+    onGood: () => unknown,
   ): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
     const controller = new AbortController();
@@ -151,7 +149,7 @@ function createCall(
       (decision) => {
         finish('answered');
         leave();
-        if (decision?.kind === 'authenticated') onGood?.();
+        if (decision?.kind === 'authenticated') onGood();
         return decision;
       },
       (error: unknown) => {

@@ -155,12 +155,8 @@ function firstViolation<Item>(
 /**
  * Finds misleading characters: names appear in audit logs, consoles and admission webhooks, which may take one for another.
  */
-function characterViolation({
-  username,
-  uid = '',
-  groups = [],
-  extra = {},
-}: UserInfo): Violation | undefined {
+function characterViolation(user: UserInfo): Violation | undefined {
+  const { username, uid = '', groups = [], extra = {} } = user;
   const rule = 'a control character, a line end or a mark that turns the direction of writing';
   const violation = (field: string, text: string, name: string = text): Violation | undefined =>
     isMisleading(text) ? { rule: `${field} has ${rule}`, name: printable(name) } : undefined;

@@ -118,24 +118,21 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
   });
   // `lockedOut` counts the users of an authenticator who are locked out, as far as this process knows.
   return Object.assign(createGuard, {
-    unlock: createUnlock(local),
+    /** Forgets the refused attempts of a user that this process counts. @param name as Kubernetes sees it */
+    unlock(
+      name: string,
+      authenticators: readonly Pick<AuthenticatorConfig, 'name' | 'username'>[],
+    ) {
+      for (const { name: authenticator, username } of authenticators) {
+        if (name.startsWith(username.prefix))
+          local.clear(authenticator, name.slice(username.prefix.length));
+      }
+    },
     lockedOut: local.lockedOut.count,
   });
 }
 
-type NamesOfAuthenticator = Pick<AuthenticatorConfig, 'name' | 'username'>;
-
 type LocalGuard = ReturnType<typeof createLocalGuard>;
-
-function createUnlock({ clear }: Pick<LocalGuard, 'clear'>) {
-  /** Forgets the refused attempts of a user that this process counts. @param name as Kubernetes sees it */
-  return (name: string, authenticators: readonly NamesOfAuthenticator[]): void => {
-    for (const { name: authenticator, username } of authenticators) {
-      if (name.startsWith(username.prefix))
-        clear(authenticator, name.slice(username.prefix.length));
-    }
-  };
-}
 
 /** One attempt that asks to be sent. `shared` is undefined if there is no shared Redis. */
 interface AttemptInProgress {

@@ -286,17 +286,11 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
 
   return {
     lockedOut,
-    identify: (
-      authenticator: string,
-      name: string,
-      password: string,
-      username: string,
-    ): AttemptIdentity => ({
-      authenticator,
-      subject: fingerprint(authenticator, name),
-      secret: fingerprint(authenticator, name, password),
-      user: fingerprintUser(authenticator, username),
-    }),
+    identify(authenticator: string, name: string, password: string, username: string) {
+      const subject = fingerprint(authenticator, name);
+      const secret = fingerprint(authenticator, name, password);
+      return { authenticator, subject, secret, user: fingerprintUser(authenticator, username) };
+    },
     /** @param isRight whether the secret is known to be right. Default: whether this process knows that */
     decide(identity: AttemptIdentity, mayDouble: boolean, isRight = isKnown(identity)): Admission {
       const hasSecret = ({ secret }: LocalAttempt) => secret === identity.secret;

@@ -109,12 +109,8 @@ export interface Confirmation extends Readonly<ReturnType<typeof sortReplicas>> 
 }
 
 /** Whether all replicas that count have confirmed, and as many as there must be. */
-export function isConfirmed({
-  confirmed,
-  unconfirmed,
-  longSilent,
-  expected,
-}: Confirmation): boolean {
+export function isConfirmed(confirmation: Confirmation): boolean {
+  const { confirmed, unconfirmed, longSilent, expected } = confirmation;
   if (unconfirmed.length > 0) return false;
   if (expected !== undefined) return confirmed.length >= expected;
   return confirmed.length > 0 && longSilent.length === 0;

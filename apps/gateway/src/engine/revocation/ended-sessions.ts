@@ -4,7 +4,7 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { digestToken } from './list.ts';
 import { endedReply } from './replies.ts';
-import { endedAboveLimitScript, endedScript, maxEndedShared, revocationKeys } from './scripts.ts';
+import { allowAboveLimit, endedScript, maxEndedShared, revocationKeys } from './scripts.ts';
 
 // Redis has a member `digest.mac` for each session. Only a gateway can make the mac, so another client of that Redis can't end a
 // session. The digest is the SHA-256 of a random token, so it shows nothing of the token.
@@ -81,7 +81,8 @@ export function createEndedSessions(callLimit = 1_000) {
       const members = unshared.map((digest) => makeMember(digest, key));
       let state = await sendAndLearn(redis, endedScript, members);
       // The list is bounded, and must be writable when others have filled Redis.
-      if (state === 'full') state = await sendAndLearn(redis, endedAboveLimitScript, members);
+      if (state === 'full')
+        state = await sendAndLearn(redis, allowAboveLimit(endedScript), members);
       if (state === 'written') unshared = unshared.filter((digest) => !publishing.has(digest));
     },
   };

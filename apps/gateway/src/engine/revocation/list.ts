@@ -100,13 +100,7 @@ export function createRevocationList(now: () => number, wall: () => number) {
      */
     isRevoked(since: number, username: string | undefined, token: string): boolean {
       if (index.revokedAll > since) return true;
-      const { revokedUsers } = index;
-      if (
-        username !== undefined &&
-        revokedUsers.size > 0 &&
-        (revokedUsers.get(username) ?? 0) > since
-      )
-        return true;
+      if (username !== undefined && (index.revokedUsers.get(username) ?? 0) > since) return true;
       return (
         index.revokedTokens.size > 0 && (index.revokedTokens.get(digestToken(token)) ?? 0) > since
       );
@@ -208,11 +202,8 @@ export function isFactorEntry({ action }: Pick<Entry, 'action'>): boolean {
  * Identifies what an entry is about. A block and the unblock that ends it have the same subject; a revocation or an unlock has
  * another.
  */
-export function identifySubject({
-  action,
-  kind,
-  name,
-}: Pick<Entry, 'action' | 'kind' | 'name'>): string {
+export function identifySubject(entry: Pick<Entry, 'action' | 'kind' | 'name'>): string {
+  const { action, kind, name } = entry;
   return JSON.stringify([action === 'unblock' ? 'block' : action, kind, name]);
 }
 
@@ -225,15 +216,12 @@ export function selectCurrentEntries(entries: readonly Entry[]): readonly Entry[
 }
 
 /** Selects the blocks in force of a list as it is in Redis, the newest first. `now` is Redis' time. */
-export function selectBlocks({
-  entries,
-  now,
-}: {
+export function selectBlocks(listing: {
   entries: readonly Entry[];
   now: number;
 }): readonly Entry[] {
-  const inForce = selectCurrentEntries(entries).filter(
-    ({ action, until }) => action === 'block' && until > now,
+  const inForce = selectCurrentEntries(listing.entries).filter(
+    ({ action, until }) => action === 'block' && until > listing.now,
   );
   return inForce.sort((a, b) => b.at - a.at || b.revision - a.revision);
 }

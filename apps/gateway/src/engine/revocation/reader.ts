@@ -18,7 +18,7 @@ import { createReading } from './reading.ts';
 import { isWholeList, type OnForeign, type SyncResult, synchronize } from './redis-list.ts';
 import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts';
 import { pollReply } from './replies.ts';
-import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
+import { allowAboveLimit, pollScript, revocationKeys } from './scripts.ts';
 
 /** The time from one poll of the list to the next, in milliseconds. */
 export const pollInterval = 500;
@@ -249,6 +249,6 @@ async function askRedis(redis: ProbedRedis, replicaId: string, applied: string) 
   const polled = await ask(pollScript);
   if (!polled.isFull) return polled;
   // The note matters: commands wait for each replica that is noted. A Redis that can't run this script is still read.
-  const { isNew, count } = await ask(pollAboveLimitScript).catch(() => polled);
+  const { isNew, count } = await ask(allowAboveLimit(pollScript)).catch(() => polled);
   return { ...polled, isNew, count };
 }

@@ -9,7 +9,7 @@ export function createReading(startsWithoutBlocks: () => boolean) {
   let polledAt = Number.NEGATIVE_INFINITY;
   let isMissing = false;
   let firstPolledAt: number | undefined;
-  const reading = {
+  return {
     /** When the last successful poll began, in monotonic milliseconds. -Infinity: there was none. */
     get polledAt() {
       return polledAt;
@@ -35,5 +35,4 @@ export function createReading(startsWithoutBlocks: () => boolean) {
       if (hasList || isGivenUp) isMissing = false;
     },
   };
-  return reading;
 }

@@ -5,12 +5,7 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, toPairs } from '../shared-redis/shared-redis.ts';
 import { digestList, type Entry, entrySchema, type RevocationList } from './list.ts';
 import { countReply, hashReply } from './replies.ts';
-import {
-  changeListAboveLimitScript,
-  changeListScript,
-  readListScript,
-  revocationKeys,
-} from './scripts.ts';
+import { allowAboveLimit, changeListScript, readListScript, revocationKeys } from './scripts.ts';
 
 // Redis has an entry once for each sealing key, so that one key after the other can be changed: a gateway with one of the keys
 // can read it. Each copy is a field of the list's hash, `keptUntil.id.tag-of-the-key`. The time is in clear, so that
@@ -173,13 +168,12 @@ export async function applyChange(
   const random = randomBytes(12).toString('base64url');
   const revision = isWhole || isWholeList(expectedRevision) ? random : `${partMark}${random}`;
   const change = [expectedRevision, revision, String(remove.length), ...remove, ...[...add].flat()];
-  const scripts = [changeListScript, changeListAboveLimitScript] as const;
   let isAboveLimit = false;
   const onFull = () => {
     isAboveLimit = true;
   };
   const reply = await redis.probe('revocations', (client) =>
-    evalAboveLimit(client, scripts, [key, list], change, onFull),
+    evalAboveLimit(client, changeListScript, [key, list], change, onFull),
   );
   const outcome = readReply(countReply, reply);
   if (outcome === 1) return { revision, isAboveLimit };
@@ -187,10 +181,10 @@ export async function applyChange(
   return undefined;
 }
 
-/** Runs the first script, and if the memory of Redis is full, the second. @param onFull called before the second script */
+/** Runs a script, and if the memory of Redis is full, runs it above the limit. @param onFull called before that */
 export async function evalAboveLimit(
   client: RedisClient,
-  [script, aboveLimitScript]: readonly [string, string],
+  script: string,
   keys: readonly string[],
   args: readonly string[],
   onFull: () => void = () => undefined,
@@ -201,7 +195,7 @@ export async function evalAboveLimit(
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('OOM '))) throw error;
     onFull();
-    return await run(aboveLimitScript);
+    return await run(allowAboveLimit(script));
   }
 }
 

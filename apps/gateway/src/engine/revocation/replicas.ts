@@ -7,12 +7,7 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, toPairs } from '../shared-redis/shared-redis.ts';
 import { evalAboveLimit, type OnForeign } from './redis-list.ts';
 import { countReply, hashReply } from './replies.ts';
-import {
-  readReplicasScript,
-  revocationKeys,
-  writeBackAboveLimitScript,
-  writeBackScript,
-} from './scripts.ts';
+import { readReplicasScript, revocationKeys, writeBackScript } from './scripts.ts';
 
 /** How one gateway process is known to all that share its Redis. */
 export interface ReplicaName {
@@ -143,7 +138,7 @@ const rereadAfter = 5_000;
  * Remembers the notes of all replicas, in case Redis loses its data: a command must still wait for a replica that is cut off,
  * and can't note itself again. Each note is sealed by its replica, and is written back unchanged.
  */
-export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
+export function createReplicaMemory(ownId: string, onForeign: OnForeign) {
   let rememberedNotes: readonly (readonly [id: string, note: string])[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
   let isIncomplete = false;
@@ -158,11 +153,10 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
     };
     const counted = rememberedNotes.filter(isRemembered).slice(0, maxOfCall);
     if (counted.length === 0) return;
-    const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
     const reply = await redis.probe('revocations', (client) =>
-      evalAboveLimit(client, scripts, [replicas], counted.flat()),
+      evalAboveLimit(client, writeBackScript, [replicas], counted.flat()),
     );
-    onForeign?.(readReply(countReply, reply));
+    onForeign(readReply(countReply, reply));
   }
 
   async function read(redis: ProbedRedis): Promise<void> {
@@ -173,12 +167,8 @@ export function createReplicaMemory(ownId: string, onForeign?: OnForeign) {
     const ended = notes.filter(
       ([id]) => idPrefix !== undefined && id !== ownId && id.startsWith(idPrefix),
     );
-    if (ended.length > 0) {
-      await forgetReplicas(
-        redis,
-        ended.map(([id]) => id),
-      );
-    }
+    const endedIds = ended.map(([id]) => id);
+    if (ended.length > 0) await forgetReplicas(redis, endedIds);
     rememberedNotes = notes.filter((note) => !ended.includes(note));
   }
 

@@ -59,10 +59,13 @@ local function pairsOf(key, maxFields, maxLength)
 end`;
 
 /**
- * The first line of a script that may write when the memory of Redis is full (Redis 7, Valkey:
- * https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags). An older Redis can't compile such a script.
+ * Makes a script that may write when the memory of Redis is full (Redis 7, Valkey:
+ * https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags). An older Redis can't compile it. The list is bounded, and
+ * must be writable when others have filled Redis.
  */
-const aboveLimit = '#!lua flags=allow-oom';
+export function allowAboveLimit(script: string): string {
+  return `#!lua flags=allow-oom${script}`;
+}
 
 /**
  * Polls whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it reports of itself. A Redis
@@ -80,9 +83,6 @@ local isFull = type(noted) == 'table' and string.find(noted.err, 'OOM', 1, true)
 if noted == 1 then redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ') end
 local revision, fields = revisionOf(KEYS[1]), own(0, 'HLEN', KEYS[2])
 return {revision, fields, ms, foreign, isFull and 1 or 0, noted == 1 and 1 or 0, own(0, 'HLEN', KEYS[3])}`;
-
-/** Polls like `pollScript` while the memory is full: commands wait for each replica that is noted. */
-export const pollAboveLimitScript: string = `${aboveLimit}${pollScript}`;
 
 /**
  * Reads the list. KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, the list's fields and
@@ -104,11 +104,6 @@ local gone = 3 + tonumber(ARGV[3])
 for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`;
-
-/**
- * Changes the list while the memory of Redis is full: the list is bounded, and must be writable when others have filled Redis.
- */
-export const changeListAboveLimitScript: string = `${aboveLimit}${changeListScript}`;
 
 /**
  * Reads the replicas. KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, the hash of the
@@ -168,9 +163,6 @@ redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
 for i = 1, #old do redis.pcall('HDEL', KEYS[2], old[i]) end
 return {added[#added - 1], found, state}`;
 
-/** Adds and returns ended sessions while the memory of Redis is full. */
-export const endedAboveLimitScript: string = `${aboveLimit}${endedScript}`;
-
 /**
  * Adds notes of replicas that are not there. KEYS: replicas. ARGV: replicas and their notes in turn. Returns how many keys of
  * another type were removed.
@@ -182,6 +174,3 @@ for i = 1, #ARGV, 2 do
   if not noted[ARGV[i]] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
 return foreign`;
-
-/** Adds notes of replicas while the memory of Redis is full. */
-export const writeBackAboveLimitScript: string = `${aboveLimit}${writeBackScript}`;

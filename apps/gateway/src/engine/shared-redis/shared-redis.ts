@@ -63,7 +63,11 @@ export function createSharedRedis(
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
-  const circuit = createRedisCircuit(now, (isOpen) => logCircuit(isOpen, connection.name, logger));
+  const circuit = createRedisCircuit(now, (isOpen) => {
+    const fields = { servers: connection.name };
+    if (isOpen) logger.warn(fields, 'circuit of the cache Redis opened: it is down or slow');
+    else logger.info(fields, 'circuit of the cache Redis closed: it has recovered');
+  });
   let inBackground = 0;
   /** The number of probes in a row without an answer. */
   let unanswered = 0;
@@ -127,10 +131,7 @@ export function createSharedRedis(
 }
 
 /** Makes calls over the connection, and counts failures by their use. */
-function createCalls({
-  connection,
-  onError,
-}: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
+function createCalls({ connection, onError }: SharedRedisDependencies) {
   async function run<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     try {
       return await connection.run(work, undefined, limit);
@@ -150,15 +151,6 @@ function createCalls({
     });
   }
   return { run, runTraced };
-}
-
-function logCircuit(
-  isOpen: boolean,
-  servers: string,
-  logger: SharedRedisDependencies['logger'],
-): void {
-  if (isOpen) logger.warn({ servers }, 'circuit of the cache Redis opened: it is down or slow');
-  else logger.info({ servers }, 'circuit of the cache Redis closed: it has recovered');
 }
 
 function isOutage(error: unknown): boolean {
