@@ -1,21 +1,13 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import { ConfigError, type ConfigProblem } from '../config/problems.ts';
+import type { ConfigProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
-import type { Guard } from '../engine/chain/guard.ts';
-import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { createDirectoryUsers, type DirectoryResult } from '../engine/directory/directory-user.ts';
 import type { Directory } from '../engine/directory/with-directory.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
-import type { SharedParts } from './assemble-link.ts';
+import { type GuardedParts, withPolicy } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
 import { addUserCache, userCache } from './user-cache.ts';
-
-/** The authenticator that is a directory, with the guard of its link. */
-interface DirectoryParts extends SharedParts {
-  readonly config: AuthenticatorConfig;
-  readonly guard: Guard;
-}
 
 /**
  * Stacks the layers for users of `config` in its directory: blocks(policy(cache(checkedDecision(guard)))). It shares the guard of
@@ -25,7 +17,7 @@ interface DirectoryParts extends SharedParts {
  */
 export function assembleDirectory(
   { name, directory }: Pick<AuthenticatorConfig, 'name' | 'directory'>,
-  candidates: readonly DirectoryParts[],
+  candidates: readonly GuardedParts[],
   lifetimes: GatewayConfig['cache'],
   onLookedUp: (authenticator: string, result: DirectoryResult) => void,
 ): Directory | undefined {
@@ -34,16 +26,15 @@ export function assembleDirectory(
   // config/rules.ts refuses such a name. Without this line, the users would get in with no groups.
   if (directoryParts === undefined)
     throw new Error(`${directory.authenticator} is not an authenticator`);
-  const { config, guard, prefixes, provenance, blocks, clocks, logger, policyLog } = directoryParts;
+  const { config, guard, blocks, clocks, logger } = directoryParts;
   const onResult = (result: DirectoryResult) => onLookedUp(name, result);
   const users = withCheckedDecision(createDirectoryUsers(guard, name, onResult), clocks.wall);
   const settings = directoryCache(config, directory.refresh, lifetimes);
   const cached = addUserCache(users, settings, directoryParts, () => onResult('stale'));
-  const named = withIdentityPolicy(cached, config, prefixes, policyLog, provenance?.keyPrefix);
   return {
     config: directory,
     usernamePrefix: config.username.prefix,
-    users: withBlocks(named, config.name, blocks, logger),
+    users: withBlocks(withPolicy(cached, directoryParts), config.name, blocks, logger),
   };
 }
 
@@ -82,10 +73,4 @@ export function directoryProblems(
       directoryAuthenticator && missingForDirectory(directoryAuthenticator.authenticator);
     return problem === undefined ? [] : [config.directoryProblem(`${name} ${problem}`)];
   });
-}
-
-/** @throws ConfigError when an authenticator has a directory that can't look users up */
-export function requireDirectories(created: readonly CreatedAuthenticator[]): void {
-  const problems = directoryProblems(created);
-  if (problems.length > 0) throw new ConfigError(problems, []);
 }

@@ -48,6 +48,12 @@ export interface LinkParts extends SharedParts {
   readonly authenticator: Authenticator;
 }
 
+/** One authenticator with its guard, which its link, its logins and its directory share: the same slots, and the same circuit. */
+export interface GuardedParts extends LinkParts {
+  readonly config: AuthenticatorConfig;
+  readonly guard: Guard;
+}
+
 export interface AssembleOptions extends LinkParts {
   readonly guard: Guard;
   /** Set for the authenticator of `login.sessions`, whose tokens are sessions and nothing else. */
@@ -92,9 +98,7 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const cached = addCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
   const inForce = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
   const bound = withAudiences(inForce, options.apiAudiences);
-  const named = sessions
-    ? bound
-    : withIdentityPolicy(bound, config, options.prefixes, options.policyLog, provenance?.keyPrefix);
+  const named = sessions ? bound : withPolicy(bound, options);
   const withGroups = directory ? withDirectory(named, directory, config.username.prefix) : named;
   const stamped = provenance
     ? withProvenance(withGroups, config.name, provenance, directory?.config.authenticator)
@@ -102,6 +106,14 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
+}
+
+/** Makes names by the identity policy of an authenticator, and checks them. */
+export function withPolicy(
+  inner: Authenticator,
+  { config, prefixes, policyLog, provenance }: LinkParts,
+): Authenticator {
+  return withIdentityPolicy(inner, config, prefixes, policyLog, provenance?.keyPrefix);
 }
 
 function addCache(

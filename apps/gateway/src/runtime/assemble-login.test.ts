@@ -86,7 +86,7 @@ function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script
   };
   const logger = { info: () => undefined, warn };
   const policyLog: PolicyLog = () => undefined;
-  const link = linkOf({
+  const linkParts = {
     config,
     authenticator,
     prefixes,
@@ -96,7 +96,8 @@ function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script
     blocks,
     apiAudiences: () => [],
     onAbandoned: () => undefined,
-  });
+  };
+  const link = linkOf(linkParts);
   const results: string[] = [];
   const cache = {
     memory: createMemoryTier(100),
@@ -111,16 +112,11 @@ function createLoginLink({ revalidate, authenticate, isUnknown = false }: Script
     },
   };
   const login = assembleLogin({
+    ...linkParts,
     config: config as never,
     login: { revalidate: 60_000, maxSessions } as never,
     lifetimes: lifetimes as never,
-    authenticator,
     guard: link.guard,
-    prefixes,
-    blocks,
-    clocks,
-    logger,
-    policyLog,
     cache,
     onRevalidated: (_name, result) => results.push(result),
   });

@@ -1,5 +1,5 @@
 import type { Authenticator, UserInfo } from '@sallyport/authenticator';
-import { ConfigError } from '../config/problems.ts';
+import type { ConfigProblem } from '../config/problems.ts';
 import type {
   AuthenticatorConfig,
   CacheLifetimes,
@@ -9,27 +9,17 @@ import type {
 import { maxAnswersOfUser } from '../engine/cache/names.ts';
 import type { CacheSettings } from '../engine/cache/with-cache.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
-import type { Guard } from '../engine/chain/guard.ts';
-import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { createSessionUsers, type RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { LoginLink } from '../login/login-service.ts';
-import type { SharedParts } from './assemble-link.ts';
+import { type GuardedParts, withPolicy } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
 import { assembleLoginLayers } from './login-layers.ts';
 import { addUserCache, userCache } from './user-cache.ts';
 
-export interface AssembleLoginOptions
-  extends Pick<
-    SharedParts,
-    'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'cache' | 'provenance'
-  > {
-  readonly config: AuthenticatorConfig;
+interface AssembleLoginOptions extends GuardedParts {
   readonly login: LoginConfig;
   /** The lifetimes of `cache` in the config, for an authenticator whose own answers are not cached. */
   readonly lifetimes: GatewayConfig['cache'];
-  readonly authenticator: Authenticator;
-  /** The guard of its link: logins and sessions take the same slots, and the same circuit counts them. */
-  readonly guard: Guard;
   readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
 }
 
@@ -54,18 +44,17 @@ export function missingForLogin({ loginToken, revalidate }: Authenticator): stri
   return `${problem} (its plugin has ${missingMethods.map(([name]) => `no ${name}`).join(', ')})`;
 }
 
-/** @throws ConfigError when an authenticator of `login.authenticators` can log no one in */
-export function requireLogins(
-  { login }: GatewayConfig,
-  created: readonly CreatedAuthenticator[],
-): void {
-  const problems = created.flatMap(({ config, authenticator }) => {
+/** Finds the authenticators of `login.authenticators` that can't log people in. */
+export function loginProblems(
+  { login }: Pick<GatewayConfig, 'login'>,
+  created: readonly Pick<CreatedAuthenticator, 'config' | 'authenticator'>[],
+): readonly ConfigProblem[] {
+  return created.flatMap(({ config, authenticator }) => {
     const problem = login?.authenticators.includes(config.name)
       ? missingForLogin(authenticator)
       : undefined;
     return problem === undefined ? [] : [config.loginProblem(problem)];
   });
-  if (problems.length > 0) throw new ConfigError(problems, []);
 }
 
 /**
@@ -74,17 +63,7 @@ export function requireLogins(
  * @returns `link` for logins, and `users` for sessions: see `SessionDependencies.findSessionUsers`
  */
 export function assembleLogin(options: AssembleLoginOptions) {
-  const {
-    config,
-    authenticator,
-    guard,
-    prefixes,
-    provenance,
-    clocks,
-    logger,
-    policyLog,
-    onRevalidated,
-  } = options;
+  const { config, authenticator, guard, clocks, logger, onRevalidated } = options;
   const checkLogin = assembleLoginLayers(options);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
   const settings = sessionUsersCache(config, options.login, options.lifetimes);
@@ -113,10 +92,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
       return answer;
     },
   };
-  return {
-    link,
-    users: withIdentityPolicy(cached, config, prefixes, policyLog, provenance?.keyPrefix),
-  };
+  return { link, users: withPolicy(cached, options) };
 }
 
 /** Whether a plugin lists users, and each with a uid. */

@@ -19,12 +19,8 @@ import type { LinkContext } from '../engine/chain/chain.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { assembleDirectory } from './assemble-directory.ts';
 import { assembleGuard } from './assemble-link.ts';
-import {
-  assembleProvider,
-  providerLifetime,
-  providerProblems,
-  requireProviders,
-} from './assemble-provider.ts';
+import { assembleProvider, providerLifetime, providerProblems } from './assemble-provider.ts';
+import { requireAbilities } from './generation.ts';
 import { blockEntry, corpConfig, linkParts } from './testing/link-parts.ts';
 
 const hour = 60 * minute;
@@ -309,12 +305,14 @@ describe('problems of providers', () => {
       ...(issuers && { idTokenIssuers: () => issuers }),
     } as unknown as Authenticator;
     const all = {
-      login: { providers: { okta: { ...written, ...provider } } } as unknown as LoginConfig,
+      login: {
+        authenticators: [],
+        providers: { okta: { ...written, ...provider } },
+      } as unknown as LoginConfig,
     };
     const created = [{ config, authenticator }];
     const found = providerProblems(all, created);
-    const start = () =>
-      requireProviders(all, created as unknown as Parameters<typeof requireProviders>[1]);
+    const start = () => requireAbilities(all, created);
     if (found.length > 0) expect(start).toThrow(ConfigError);
     else start();
     return found.map(({ path, message, fix }) => `${path}: ${message}: ${fix}`);

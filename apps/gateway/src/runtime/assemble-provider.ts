@@ -1,5 +1,5 @@
 import type { Authenticator, IdTokenIssuer } from '@sallyport/authenticator';
-import { ConfigError, type ConfigProblem } from '../config/problems.ts';
+import type { ConfigProblem } from '../config/problems.ts';
 import type {
   AuthenticatorConfig,
   GatewayConfig,
@@ -7,24 +7,14 @@ import type {
   ProviderConfig,
 } from '../config/types.ts';
 import { createUserNaming } from '../engine/chain/identity-policy.ts';
-import { createDirectoryJoin, type Directory } from '../engine/directory/with-directory.ts';
+import { createDirectoryJoin } from '../engine/directory/with-directory.ts';
 import { answerForProviderUser, type SessionUsers } from '../engine/sessions/session-user.ts';
 import type { LoginProvider } from '../login/login-service.ts';
 import type { OpenIdClient, OpenIdClientOptions } from '../login/providers/openid-client.ts';
-import type { LinkParts } from './assemble-link.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
-import { assembleLoginLayers } from './login-layers.ts';
+import { assembleLoginLayers, type LoginLayersOptions } from './login-layers.ts';
 
-interface AssembleProviderOptions
-  extends Pick<
-      LinkParts,
-      'authenticator' | 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'provenance'
-    >,
-    Pick<OpenIdClientOptions, 'onCall'> {
-  readonly config: AuthenticatorConfig;
-  /** The guard of its link: logins take the same slots, and the same circuit counts them. */
-  readonly guard: Authenticator;
-  readonly directory: Directory | undefined;
+interface AssembleProviderOptions extends LoginLayersOptions, Pick<OpenIdClientOptions, 'onCall'> {
   readonly login: LoginConfig;
 }
 
@@ -51,7 +41,7 @@ export function assembleProvider(
 ): LoginProvider {
   const { config, authenticator, directory, login, prefixes, clocks, policyLog } = options;
   const issuer = findIssuer(provider, authenticator);
-  // requireProviders refuses such a config.
+  // requireAbilities refuses such a config.
   if (issuer === undefined) throw new Error(`login.providers.${name} has no issuer`);
   const keyPrefix = options.provenance?.keyPrefix;
   const named = createUserNaming(config, prefixes, policyLog, keyPrefix);
@@ -162,13 +152,4 @@ function findProviderProblem(
     `accepts tokens of ${issuer.issuer} for ${issuer.audiences.join(', ')} only, so it would refuse the ID tokens of this client`,
     'add clientId to the audiences of that issuer',
   );
-}
-
-/** @throws ConfigError when a provider has an authenticator that can't check its ID tokens */
-export function requireProviders(
-  config: Pick<GatewayConfig, 'login'>,
-  created: readonly CreatedAuthenticator[],
-): void {
-  const problems = providerProblems(config, created);
-  if (problems.length > 0) throw new ConfigError(problems, []);
 }

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import { systemClocks } from '../base/clocks.ts';
 import { within } from '../base/deadlines.ts';
 import type { WatchedFile } from '../config/files/watcher.ts';
+import { ConfigError } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createRedisTier } from '../engine/cache/redis-tier.ts';
 import type { CacheDependencies } from '../engine/cache/with-cache.ts';
@@ -30,15 +31,16 @@ import { createFactorPolicy } from '../login/factors/policy.ts';
 import { findProvider, type LoginProvider, type LoginService } from '../login/login-service.ts';
 import type { OpenIdClientOptions } from '../login/providers/openid-client.ts';
 import { createTokenFingerprint } from '../observe/audit/entry.ts';
-import { assembleDirectory, requireDirectories } from './assemble-directory.ts';
+import { assembleDirectory, directoryProblems } from './assemble-directory.ts';
 import {
   type AssembleOptions,
   assembleGuard,
   assembleLink,
+  type GuardedParts,
   type SharedParts,
 } from './assemble-link.ts';
-import { type AssembleLoginOptions, assembleLogin, requireLogins } from './assemble-login.ts';
-import { assembleProvider, requireProviders } from './assemble-provider.ts';
+import { assembleLogin, loginProblems } from './assemble-login.ts';
+import { assembleProvider, providerProblems } from './assemble-provider.ts';
 import {
   type CreateDependencies,
   type CreatedAuthenticator,
@@ -46,6 +48,7 @@ import {
   createAuthenticators,
 } from './authenticators.ts';
 import { createLoginParts } from './login.ts';
+import type { LoginLayersOptions } from './login-layers.ts';
 
 export interface GenerationDependencies
   extends CreateDependencies,
@@ -106,9 +109,7 @@ export async function createGeneration(
       created.map((authenticator) => closeAuthenticator(authenticator, dependencies.logger)),
     );
   });
-  requireLogins(config, created);
-  requireDirectories(created);
-  requireProviders(config, created);
+  requireAbilities(config, created);
   const calls = createCalls();
   const onAbandoned = (abandoned: Promise<unknown>) => {
     calls.add(abandoned);
@@ -168,6 +169,19 @@ export async function createGeneration(
       await owned.disposeAsync();
     },
   };
+}
+
+/** @throws ConfigError when authenticators can't do what the config asks of them */
+export function requireAbilities(
+  config: Pick<GatewayConfig, 'login'>,
+  created: readonly Pick<CreatedAuthenticator, 'config' | 'authenticator'>[],
+): void {
+  const problems = [
+    ...loginProblems(config, created),
+    ...directoryProblems(created),
+    ...providerProblems(config, created),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems, []);
 }
 
 /**
@@ -255,7 +269,7 @@ function sharedParts(
 /** Assembles the logins of `login.authenticators`, in the order of that list. */
 function assembleLogins(
   { login, cache: lifetimes }: GatewayConfig,
-  guarded: readonly Omit<AssembleLoginOptions, 'login' | 'lifetimes' | 'onRevalidated'>[],
+  guarded: readonly GuardedParts[],
   { sessionObserver }: GenerationDependencies,
 ): ReturnType<typeof assembleLogin>[] {
   if (login === undefined) return [];
@@ -274,7 +288,7 @@ function assembleLogins(
 /** Assembles the providers of `login.providers`, in the order of the page. */
 function assembleProviders(
   { login }: GatewayConfig,
-  candidates: readonly Omit<Parameters<typeof assembleProvider>[2], 'login' | 'onCall'>[],
+  candidates: readonly LoginLayersOptions[],
   { sessionObserver }: GenerationDependencies,
 ): LoginProvider[] {
   if (login === undefined) return [];

@@ -1,28 +1,18 @@
 import {
-  type Authenticator,
   AuthenticatorError,
   type NoOpinion,
   type Rejected,
   type UserInfo,
 } from '@sallyport/authenticator';
 import { asError, withoutToken } from '../base/logging/error-fields.ts';
-import type { IdentityConfig } from '../config/types.ts';
 import type { LinkContext } from '../engine/chain/chain.ts';
 import { withCheckedDecision } from '../engine/chain/decision.ts';
-import { withIdentityPolicy } from '../engine/chain/identity-policy.ts';
 import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
 import type { LoggedInUser } from '../login/login-service.ts';
-import type { SharedParts } from './assemble-link.ts';
+import { type GuardedParts, withPolicy } from './assemble-link.ts';
 
-interface LoginLayersOptions
-  extends Pick<
-    SharedParts,
-    'prefixes' | 'blocks' | 'clocks' | 'logger' | 'policyLog' | 'provenance'
-  > {
-  readonly config: IdentityConfig & { readonly name: string };
-  /** The guard of its link: logins take the same slots, and the same circuit counts them. */
-  readonly guard: Authenticator;
+export interface LoginLayersOptions extends GuardedParts {
   readonly directory?: Directory | undefined;
 }
 
@@ -37,15 +27,8 @@ type CheckLogin = (
  * audiences. The backend must see each login, and a login is for no cluster yet.
  */
 export function assembleLoginLayers(options: LoginLayersOptions): CheckLogin {
-  const { config, guard, directory, prefixes, provenance, blocks, clocks, logger, policyLog } =
-    options;
-  const named = withIdentityPolicy(
-    withCheckedDecision(guard, clocks.wall),
-    config,
-    prefixes,
-    policyLog,
-    provenance?.keyPrefix,
-  );
+  const { config, guard, directory, blocks, clocks, logger } = options;
+  const named = withPolicy(withCheckedDecision(guard, clocks.wall), options);
   const withGroups = directory ? withDirectory(named, directory, config.username.prefix) : named;
   const layers = withBlocks(withGroups, config.name, blocks, logger);
   return async (token, context) => {
