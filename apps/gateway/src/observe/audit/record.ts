@@ -4,6 +4,7 @@ import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { RefusedSession } from '../../engine/sessions/with-sessions.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
+import type { LoginEvent } from '../login-event.ts';
 import {
   adminActionEntry,
   auditEntry,
@@ -13,20 +14,6 @@ import {
 } from './entry.ts';
 
 type Fingerprint = (token: string) => string;
-
-/** A request to the login server that was answered. */
-interface LoginEvent {
-  readonly action: string;
-  readonly outcome: string;
-  /** Whether it decides about a login. */
-  readonly isDecision: boolean;
-  /** The fields of its line. */
-  readonly details: object;
-  /** Wall clock, milliseconds since 1970. */
-  readonly at: number;
-  readonly seconds: number;
-  readonly token?: string | undefined;
-}
 
 /** Lines are made in batches, at most 20 ms later: a batch takes a third of the time of as many single lines. */
 const batchTime = 20;
@@ -136,7 +123,7 @@ function createAuditEvents(note: Note) {
      * Writes a line for each logout, and for each request about a login that was decided or could not be checked: one at a
      * terminal, up to three in a browser. Other requests have none.
      */
-    login(event: LoginEvent): void {
+    login(event: Omit<LoginEvent, 'session' | 'ended'>): void {
       const { action, outcome, isDecision, details, seconds, at, token } = event;
       const isLogin =
         isDecision && ['ok', 'incomplete', 'refused', 'unavailable', 'error'].includes(outcome);

@@ -3,7 +3,14 @@ import type { Registry } from 'prom-client';
 import type { Answer } from '../../engine/chain/chain.ts';
 import type { CircuitState } from '../../engine/chain/circuit.ts';
 import type { GuardedLink } from '../../engine/chain/guard.ts';
-import { addDuration, byLabel, createDurations, createFamilies, makeRecord } from './families.ts';
+import {
+  addDuration,
+  byLabel,
+  createDurations,
+  createFamilies,
+  createNamedCounts,
+  makeRecord,
+} from './families.ts';
 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
 const circuitValues: Readonly<Record<CircuitState, number>> = {
@@ -27,11 +34,9 @@ export function createAuthenticatorMetrics(
   registry: Registry,
   links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[],
 ) {
-  let followed: ReadonlyMap<string, ReturnType<typeof createCounts>> = new Map();
+  const authenticators = createNamedCounts('authenticator', createCounts);
   const times = () =>
-    [...followed].flatMap(([authenticator, counts]) =>
-      byLabel('decision', counts.decisions, { authenticator }),
-    );
+    authenticators.listSeries(({ decisions }, labels) => byLabel('decision', decisions, labels));
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_authenticator_decisions_total',
@@ -46,10 +51,7 @@ export function createAuthenticatorMetrics(
   counter(
     'sallyport_authenticator_rejections_total',
     'Tokens that an authenticator refused, by reason. A rise of invalid-credentials or throttled means that someone guesses passwords; of identity-policy, that a backend gives names that the config does not allow.',
-    () =>
-      [...followed].flatMap(([authenticator, { reasons }]) =>
-        byLabel('reason', reasons, { authenticator }),
-      ),
+    () => authenticators.listSeries(({ reasons }, labels) => byLabel('reason', reasons, labels)),
   );
   gauge(
     'sallyport_authenticator_circuit_state',
@@ -61,13 +63,11 @@ export function createAuthenticatorMetrics(
       ]),
   );
   return {
-    /** Sets the authenticators that are counted: new counters begin at 0, and all series of others are removed. */
-    follow(names: readonly string[]): void {
-      followed = new Map(names.map((name) => [name, followed.get(name) ?? createCounts()]));
-    },
+    /** Sets the authenticators that are counted. */
+    follow: authenticators.follow,
     /** Counts an answer, unless a reload has removed its authenticator. It never throws. */
     record(answer: Answer): void {
-      const counts = followed.get(answer.authenticator);
+      const counts = authenticators.get(answer.authenticator);
       if (counts === undefined) return;
       if ('error' in answer) {
         addDuration(counts.decisions.error, answer.seconds);

@@ -117,12 +117,10 @@ function createLookupMetrics(registry: Registry) {
       coalesced += 1;
     },
     /** Sets the caches that are counted: new counters begin at 0, and all series of other authenticators are removed. */
-    follow({
-      authenticators,
-      cache: { redis },
-    }: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
-      const next = authenticators.map(({ name, cache }) => {
-        return [name, createLookupCounts(cache, redis !== undefined, followed.get(name))] as const;
+    follow(config: Pick<GatewayConfig, 'authenticators' | 'cache'>): void {
+      const hasRedis = config.cache.redis !== undefined;
+      const next = config.authenticators.map(({ name, cache }) => {
+        return [name, createLookupCounts(cache, hasRedis, followed.get(name))] as const;
       });
       followed = new Map(next);
     },
@@ -132,7 +130,7 @@ function createLookupMetrics(registry: Registry) {
 function createLookupCounts(
   cache: AuthenticatorConfig['cache'],
   hasRedis: boolean,
-  earlier?: Lookups,
+  earlier: Lookups | undefined,
 ): Lookups {
   if (cache === 'off') return {};
   const counts = (tier: CacheTier) => ({

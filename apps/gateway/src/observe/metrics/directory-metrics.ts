@@ -1,20 +1,17 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { DirectoryResult } from '../../engine/directory/directory-user.ts';
-import { byLabel, createFamilies, makeRecord } from './families.ts';
+import { byLabel, createFamilies, createNamedCounts, makeRecord } from './families.ts';
 
 const results: readonly DirectoryResult[] = ['found', 'missing', 'refused', 'error', 'stale'];
 
 /** Counts what directories answer about users of tokens. Without an authenticator with `directory` there are no series. */
 export function createDirectoryMetrics(registry: Registry) {
-  let lookups: ReadonlyMap<string, Record<DirectoryResult, number>> = new Map();
+  const lookups = createNamedCounts('authenticator', () => makeRecord(results, () => 0));
   createFamilies(registry).counter(
     'sallyport_directory_lookups_total',
     'Times that a directory was asked for the user of a token, by the authenticator of the token and by result; answers from its cache are not counted. A rise of missing means users without an account; of refused, accounts that are disabled, locked or expired; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer. Absent without directory.',
-    () =>
-      [...lookups].flatMap(([authenticator, counts]) =>
-        byLabel('result', counts, { authenticator }),
-      ),
+    () => lookups.listSeries((counts, labels) => byLabel('result', counts, labels)),
   );
   return {
     /** Counts a result, unless a reload has removed the authenticator or its `directory`. It never throws. */
@@ -24,10 +21,7 @@ export function createDirectoryMetrics(registry: Registry) {
     },
     /** Counts the authenticators of this config that have a directory, and no others. */
     follow({ authenticators }: FollowedConfig): void {
-      const names = authenticators.flatMap(({ name, directory }) => (directory ? [name] : []));
-      lookups = new Map(
-        names.map((name) => [name, lookups.get(name) ?? makeRecord(results, () => 0)]),
-      );
+      lookups.follow(authenticators.flatMap(({ name, directory }) => (directory ? [name] : [])));
     },
   };
 }

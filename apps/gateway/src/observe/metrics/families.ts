@@ -77,6 +77,28 @@ export function makeRecord<Key extends string, Value>(
   return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
 }
 
+/**
+ * Counts by a name that the config has.
+ *
+ * @param label the label whose value is the name
+ * @param create makes the counts of a name that is new
+ */
+export function createNamedCounts<Counts>(label: string, create: () => Counts) {
+  let counts: ReadonlyMap<string, Counts> = new Map();
+  return {
+    /** Keeps these names, and drops the counts of all others: their series are removed. */
+    follow(names: readonly string[]): void {
+      counts = new Map(names.map((name) => [name, counts.get(name) ?? create()]));
+    },
+    /** @returns undefined for a name that a reload has removed */
+    get: (name: string) => counts.get(name),
+    /** Makes the series of each name. `labels` has the name. */
+    listSeries: <Value extends number | Durations>(
+      describe: (counts: Counts, labels: Labels) => readonly (readonly [Labels, Value])[],
+    ) => [...counts].flatMap(([name, nameCounts]) => describe(nameCounts, { [label]: name })),
+  };
+}
+
 function makeHistogram(name: string, labels: Labels, { count, sum, buckets }: Durations) {
   if (count === 0) return [];
   let below = 0;

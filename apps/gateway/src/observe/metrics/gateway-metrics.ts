@@ -39,17 +39,17 @@ export function createGatewayMetrics(
   };
 }
 
-const decided = ['authenticated', 'rejected', 'unknown', 'error'] as const;
-const outcomes: readonly ReviewOutcome[] = [...decided, 'invalid', 'overloaded'];
+const decidedOutcomes = ['authenticated', 'rejected', 'unknown', 'error'] as const;
+const outcomes: readonly ReviewOutcome[] = [...decidedOutcomes, 'invalid', 'overloaded'];
 
 /** Creates the metrics of reviews. @param inFlight is read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
-  const makeCounts = (outcomes: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> =>
-    makeRecord(outcomes, () => 0);
+  const makeCounts = (counted: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> =>
+    makeRecord(counted, () => 0);
   // It is `none` if no review could be read. That is a word, because an empty label is no label to Prometheus.
   const counts = {
-    v1: makeCounts(decided),
-    v1beta1: makeCounts(decided),
+    v1: makeCounts(decidedOutcomes),
+    v1beta1: makeCounts(decidedOutcomes),
     none: makeCounts(['invalid', 'overloaded', 'error']),
   };
   const durations = makeRecord(outcomes, createDurations);
@@ -73,11 +73,8 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
     () => [[{}, inFlight()]],
   );
   return {
-    record({
-      version,
-      outcome,
-      seconds,
-    }: Pick<ReviewReport, 'version' | 'outcome' | 'seconds'>): void {
+    record(report: Pick<ReviewReport, 'version' | 'outcome' | 'seconds'>): void {
+      const { version, outcome, seconds } = report;
       const counted = counts[version ?? 'none'];
       counted[outcome] = (counted[outcome] ?? 0) + 1;
       addDuration(durations[outcome], seconds);

@@ -1,7 +1,14 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
-import { addDuration, byLabel, createDurations, createFamilies, makeRecord } from './families.ts';
+import {
+  addDuration,
+  byLabel,
+  createDurations,
+  createFamilies,
+  createNamedCounts,
+  makeRecord,
+} from './families.ts';
 
 const providerCalls = ['discovery', 'token'] as const;
 const callResults = ['ok', 'error'] as const;
@@ -35,8 +42,10 @@ export function createLoginMetrics<Action extends string, Outcome extends string
 ) {
   const requests = makeRecord(actions, () => makeRecord(outcomes, () => 0));
   const durations = makeRecord(outcomes, createDurations);
-  let revalidations: ReadonlyMap<string, Record<RevalidationResult, number>> = new Map();
-  let calls: ReadonlyMap<string, ReturnType<typeof callCounts>> = new Map();
+  const revalidations = createNamedCounts('authenticator', () => makeRecord(results, () => 0));
+  const calls = createNamedCounts('provider', () =>
+    makeRecord(providerCalls, () => makeRecord(callResults, () => 0)),
+  );
   let isOn = false;
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
@@ -58,17 +67,14 @@ export function createLoginMetrics<Action extends string, Outcome extends string
   counter(
     'sallyport_session_revalidations_total',
     'Times that a directory was asked whether the user of a session may still come in, by result. A rise of refused means users who are gone, disabled or have a new password; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer.',
-    () =>
-      [...revalidations].flatMap(([authenticator, counts]) =>
-        byLabel('result', counts, { authenticator }),
-      ),
+    () => revalidations.listSeries((counts, labels) => byLabel('result', counts, labels)),
   );
   counter(
     'sallyport_login_provider_requests_total',
     'Requests of the login server to the providers of login.providers, by what was asked and by result. A rise of error means that users can not log in there: the log says why. Absent without login.providers.',
     () =>
-      [...calls].flatMap(([provider, counts]) =>
-        providerCalls.flatMap((call) => byLabel('result', counts[call], { provider, call })),
+      calls.listSeries((counts, labels) =>
+        providerCalls.flatMap((call) => byLabel('result', counts[call], { ...labels, call })),
       ),
   );
   return {
@@ -89,17 +95,9 @@ export function createLoginMetrics<Action extends string, Outcome extends string
     },
     /** Counts the authenticators of this config, and no others. */
     follow({ login }: Pick<GatewayConfig, 'login'>): void {
-      const names = login?.authenticators ?? [];
-      revalidations = new Map(
-        names.map((name) => [name, revalidations.get(name) ?? makeRecord(results, () => 0)]),
-      );
-      const providers = Object.keys(login?.providers ?? {});
-      calls = new Map(providers.map((name) => [name, calls.get(name) ?? callCounts()]));
+      revalidations.follow(login?.authenticators ?? []);
+      calls.follow(Object.keys(login?.providers ?? {}));
       isOn ||= login !== undefined;
     },
   };
-}
-
-function callCounts() {
-  return makeRecord(providerCalls, () => makeRecord(callResults, () => 0));
 }

@@ -7,6 +7,7 @@ import type { TlsMaterial } from '../../http/tls.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
 import { describeDecision } from '../audit/entry.ts';
 import type { Health, HealthChecks } from '../health.ts';
+import type { LoginEvent } from '../login-event.ts';
 import type { RefusedReloads } from '../metrics/refused-reloads.ts';
 import { createHistories, type Histories } from './history.ts';
 
@@ -199,22 +200,11 @@ function shortened(text: string | undefined): string | undefined {
   return `${Buffer.from(text.slice(0, maxTextLength)).toString()}…`;
 }
 
-/** A request to the login server that was answered. */
-interface LoginEvent {
-  readonly action: string;
-  readonly outcome: string;
-  /** Whether it decides about a login. */
-  readonly isDecision: boolean;
-  /** The session that it made, or came with. */
-  readonly session?: object | undefined;
-  /** How many sessions it has ended. */
-  readonly ended?: number | undefined;
-}
-
 /** Counts what the page shows of logins, since the start of this process. */
 export function createLoginCounts() {
   const counts = { loggedIn: 0, refused: 0, unanswered: 0, loggedOut: 0, sessionsRefused: 0 };
-  const record = ({ action, outcome, isDecision, session, ended = 0 }: LoginEvent): void => {
+  const record = (event: Omit<LoginEvent, 'details' | 'at' | 'seconds' | 'token'>): void => {
+    const { action, outcome, isDecision, session, ended = 0 } = event;
     counts.loggedOut += ended;
     // A browser is sent to a provider by a request that decides nothing, but fails while the provider is down.
     if (!isDecision && action !== 'provider') return;

@@ -39,14 +39,20 @@ function loadFact({ gateway, at }) {
 
 /** @param {StatusDocument} status */
 function cacheFact({ cache, authenticators }) {
-  const answers = /** @type {const} */ (['memory', 'redis', 'stale', 'backend']).map((name) =>
-    authenticators.reduce((sum, { history }) => sum + history.sum[name], 0),
-  );
-  const total = answers.reduce((sum, answersOfSource) => sum + answersOfSource, 0);
-  const share = (answersOfSource = 0) =>
-    total === 0 ? '–' : `${Math.round((answersOfSource / total) * 100)}\u00a0%`;
-  const [memory, redis, stale, backends = 0] = answers;
-  const hits = Object.entries({ memory, Redis: redis, stale, backends });
+  /** @param {'memory' | 'redis' | 'stale' | 'backend'} name */
+  const countFrom = (name) =>
+    authenticators.reduce((sum, { history }) => sum + history.sum[name], 0);
+  const backends = countFrom('backend');
+  const counts = {
+    memory: countFrom('memory'),
+    Redis: countFrom('redis'),
+    stale: countFrom('stale'),
+    backends,
+  };
+  const total = Object.values(counts).reduce((sum, answers) => sum + answers, 0);
+  /** @param {number} answers */
+  const share = (answers) => (total === 0 ? '–' : `${Math.round((answers / total) * 100)}\u00a0%`);
+  const shares = Object.entries(counts).map(([name, answers]) => `${name}\u00a0${share(answers)}`);
   const health = cache.redis?.circuitOpen ? 'unavailable: circuit open' : 'healthy';
   return fact(
     'Cache',
@@ -55,7 +61,7 @@ function cacheFact({ cache, authenticators }) {
         ? 'no answers yet'
         : `${share(total - backends)} of ${counted(total, 'answer')} came from the cache`,
     ],
-    [hits.map(([words, answersOfSource]) => `${words}\u00a0${share(answersOfSource)}`).join(' · ')],
+    [shares.join(' · ')],
     [
       `${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; `,
       cache.redis === undefined ? 'no shared Redis' : `shared Redis ${health}`,
@@ -83,16 +89,7 @@ function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
 /** @param {StatusDocument} status */
 function loginFact({ login }) {
   if (login === undefined) return undefined;
-  const {
-    publicUrl,
-    inFlight,
-    maxInFlight,
-    loggedIn,
-    refused,
-    unanswered,
-    loggedOut,
-    sessionsRefused,
-  } = login;
+  const { loggedIn, refused, unanswered, loggedOut, sessionsRefused } = login;
   return fact(
     'Logins',
     [
@@ -102,8 +99,8 @@ function loginFact({ login }) {
       `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`,
     ],
     [
-      element('code', {}, publicUrl),
-      `: ${count(inFlight)} of at most ${count(maxInFlight)} in progress`,
+      element('code', {}, login.publicUrl),
+      `: ${count(login.inFlight)} of at most ${count(login.maxInFlight)} in progress`,
     ],
   );
 }
