@@ -1,4 +1,4 @@
-export interface TurnLimits {
+interface TurnLimits {
   /** The most requests of one address that may wait. */
   readonly waiting: number;
   /** The most requests of one address that may be in progress, from their turn until they end. */

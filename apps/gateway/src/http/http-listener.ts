@@ -25,7 +25,7 @@ import type { IdentifyRefused } from './refused-clients.ts';
 import { createSocketLimit } from './socket-limit.ts';
 import type { TlsMaterial } from './tls.ts';
 
-export interface HttpListenerOptions {
+interface HttpListenerOptions {
   readonly address: ListenAddress;
   /** The key of the address in the config, for messages. */
   readonly setting: string;

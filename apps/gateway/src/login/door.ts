@@ -17,7 +17,7 @@ import { errorBody } from './login-error.ts';
 import type { AnsweredRequest } from './login-facts.ts';
 import { createAddressLimit, createRateLimit } from './rate-limit.ts';
 
-export interface DoorOptions {
+interface DoorOptions {
   /** The networks of `login.trustedProxies`, read at each request. */
   readonly proxies: () => BlockList | undefined;
   /** The headers of every answer, read at each answer of the door. */

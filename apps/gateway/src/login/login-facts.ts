@@ -118,7 +118,7 @@ export interface AnsweredRequest extends Readonly<LoginFacts> {
 }
 
 /** The report of one request: its facts, and what observers need to know about them. */
-export interface LoginReport extends AnsweredRequest {
+interface LoginReport extends AnsweredRequest {
   /** Whether someone proves who they are with it. */
   readonly isProof: boolean;
   /** Whether it decides about a login. */

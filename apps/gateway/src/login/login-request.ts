@@ -33,7 +33,7 @@ export type AddRoute<Request = LoginRequest> = (
 ) => void;
 
 /** The limits of logins, which all requests share. */
-export interface LoginLimits {
+interface LoginLimits {
   readonly inFlight: InFlight;
   /** Counts the refused passwords and codes of each address. */
   readonly passwords: RateLimit;

@@ -20,7 +20,7 @@ import { createReviewContext, type ReviewContext, readHops } from './review-cont
 import { createReviewReporter, type OnReview } from './review-report.ts';
 import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
 
-export interface ReviewServerOptions {
+interface ReviewServerOptions {
   /** The settings, read at each request, so that a changed config takes effect. */
   readonly settings: () => ServerConfig;
   /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */

@@ -43,7 +43,7 @@ export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
 }
 
 /** One authenticator, before its layers. */
-export interface LinkParts extends SharedParts {
+interface LinkParts extends SharedParts {
   readonly config: LinkConfig;
   readonly authenticator: Authenticator;
 }

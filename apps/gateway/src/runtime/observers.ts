@@ -35,7 +35,7 @@ import type { Running } from './running.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The parts of a gateway that are observed, and the observers that are made before the others. */
-export interface ObservedGateway {
+interface ObservedGateway {
   readonly running: Running;
   readonly tls: TlsOfAddresses;
   readonly inFlight: Pick<InFlight, 'count'>;

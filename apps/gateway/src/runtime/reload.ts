@@ -13,7 +13,7 @@ import type { Observers } from './observers.ts';
 import type { Running } from './running.ts';
 import type { SharedState } from './shared-state.ts';
 
-export interface ReloadDependencies {
+interface ReloadDependencies {
   readonly running: Running;
   /** Loads the config. If it throws, the error is logged, and what is in force stays. */
   readonly load: () => Promise<GatewayConfig>;

@@ -6,26 +6,33 @@ import { isEqual, secretDigest } from '../secret-text.ts';
 /** How long a person has to log in, in milliseconds. */
 export const attemptLifetime = 10 * 60_000;
 
-/** A login that a client has begun and that a person continues in a browser; or a person's visit to change their second factors. */
-export interface LoginAttempt {
-  readonly id: string;
+const text = z.string().optional();
+
+const attemptSchema = z.strictObject({
+  id: z.string(),
   /** When it ends, in milliseconds since 1970. */
-  readonly until: number;
+  until: z.int(),
   /** SHA-256 of the client's secret in base64url (RFC 7636, section 4.2). */
-  readonly challenge: string;
+  challenge: z.string(),
   /** The address that began it. */
-  readonly address: string;
+  address: z.string(),
   /** The port on 127.0.0.1 at which the client waits for the code. Undefined: the page shows the code. */
-  readonly port?: number | undefined;
-  readonly cluster?: string | undefined;
-  readonly device?: string | undefined;
+  port: z.int().optional(),
+  cluster: text,
+  device: text,
   /** The name that the client proposes. */
-  readonly username?: string | undefined;
+  username: text,
   /** Set if no client has begun it, and the person wants to change their second factors. */
-  readonly manages?: { readonly invitation?: string | undefined } | undefined;
+  manages: z.strictObject({ invitation: text }).optional(),
   /** Set in the path to which a proof sends the browser: only this path shows what comes next. It is random. */
-  readonly key?: string | undefined;
-}
+  key: text,
+});
+
+/** A login that a client has begun and that a person continues in a browser; or a person's visit to change their second factors. */
+export type LoginAttempt = Readonly<z.infer<typeof attemptSchema>>;
+
+/** A URL has the values in this order. With their names, it would not fit into a line of a terminal. */
+const attemptKeys = attemptSchema.keyof().options;
 
 /** A login at a provider that a browser has begun. */
 const flow = z.strictObject({
@@ -53,20 +60,6 @@ const browser = z.strictObject({
 /** What a browser knows of an attempt, in a cookie that it can't read. */
 export type BrowserState = Readonly<z.infer<typeof browser>>;
 
-const attemptFields = z.tuple([
-  z.string(),
-  z.int(),
-  z.string(),
-  z.string(),
-  z.int().nullable(),
-  z.string().nullable(),
-  z.string().nullable(),
-  z.string().nullable(),
-  // An earlier version has written eight or nine parts.
-  z.strictObject({ invitation: z.string().exactOptional() }).nullish(),
-  z.string().optional(),
-]);
-
 export type AttemptTexts = ReturnType<typeof createAttemptTexts>;
 
 /**
@@ -93,38 +86,19 @@ export function createAttemptTexts(keys: readonly SealingKey[], now: () => numbe
     return plain === undefined ? undefined : JSON.parse(plain.toString());
   };
   return {
-    writeAttempt: ({ id, until, challenge, address, ...details }: LoginAttempt): string =>
-      write('login attempts', '', [
-        id,
-        until,
-        challenge,
-        address,
-        details.port ?? null,
-        details.cluster ?? null,
-        details.device ?? null,
-        details.username ?? null,
-        ...(details.manages === undefined && details.key === undefined
-          ? []
-          : [details.manages ?? null]),
-        ...(details.key === undefined ? [] : [details.key]),
-      ]),
+    writeAttempt: (attempt: LoginAttempt): string =>
+      write(
+        'login attempts',
+        '',
+        attemptKeys.map((key) => attempt[key]),
+      ),
     /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
     readAttempt(sealed: string): LoginAttempt | undefined {
-      const { data } = attemptFields.safeParse(openText('login attempts', '', sealed));
-      if (data === undefined || data[1] <= now()) return undefined;
-      const [id, until, challenge, address, port, cluster, device, username, manages, key] = data;
-      return {
-        id,
-        until,
-        challenge,
-        address,
-        port: port ?? undefined,
-        cluster: cluster ?? undefined,
-        device: device ?? undefined,
-        username: username ?? undefined,
-        manages: manages ?? undefined,
-        key,
-      };
+      const values = Object(openText('login attempts', '', sealed));
+      // A list in JSON has null for undefined.
+      const fields = attemptKeys.map((key, index) => [key, values[index] ?? undefined]);
+      const { data } = attemptSchema.safeParse(Object.fromEntries(fields));
+      return data !== undefined && data.until > now() ? data : undefined;
     },
     writeBrowser: (id: string, state: BrowserState): string => write('login cookies', id, state),
     /** @returns undefined if the cookie is not for the attempt with this id */

@@ -105,6 +105,6 @@ export async function showFactorsPage(
     notice,
     problem,
   });
-  const status = problem === undefined ? 200 : statusOf[problem];
+  const status = problem && statusOf[problem];
   showPage(page, html, { status, hasScript: passkey !== undefined });
 }

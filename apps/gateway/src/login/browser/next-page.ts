@@ -174,24 +174,18 @@ export async function findLogin(
   return fromPending(service, () => browser.pending.read(attempt.id, secret));
 }
 
-/** What follows a proof. */
-export interface RenewedLogin {
-  /** The digest of the new secret, for the login in progress. */
-  readonly digest: string;
-  /** Gives the browser its half of the secret. @returns the page at the path with the other half */
-  enter(): PageRequest;
-}
-
 /**
  * Makes a new secret after a proof, so that nothing from before goes on: neither a cookie that someone planted in this browser or
  * received from it, nor a path that someone knows.
  */
-export function renewLogin(page: PageRequest, state: BrowserState): RenewedLogin {
+export function renewLogin(page: PageRequest, state: BrowserState) {
   const [login, key] = [randomBytes(32).toString('base64url'), randomText(keyLength)];
   const attempt = { ...page.attempt, key };
   return {
+    /** The digest of the new secret, for the login in progress. */
     digest: secretDigest(joinLoginSecret(login, key)),
-    enter() {
+    /** Gives the browser its half of the secret. @returns the page at the path with the other half */
+    enter(): PageRequest {
       setState(page, { ...state, login });
       return { ...page, attempt, path: `/login/${page.browser.attempts.writeAttempt(attempt)}` };
     },

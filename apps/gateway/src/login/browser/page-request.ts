@@ -154,7 +154,7 @@ export function describeForm(page: PageRequest, state: BrowserState) {
 }
 
 interface Shown {
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** Whether it needs the script. */
   readonly hasScript?: boolean;
 }

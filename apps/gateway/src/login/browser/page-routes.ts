@@ -35,7 +35,7 @@ import {
   renewLogin,
   sendToNext,
 } from './next-page.ts';
-import { PageError } from './page-error.ts';
+import { findProblem, PageError } from './page-error.ts';
 import {
   beginState,
   describeAttempt,
@@ -134,7 +134,7 @@ function showLogin(
     isVisit: page.attempt.manages !== undefined,
     problem,
   });
-  showPage(page, html, { status: problem === undefined ? 200 : statusOf[problem] });
+  showPage(page, html, { status: problem && statusOf[problem] });
 }
 
 /** Who has logged in, and what they may do next. */
@@ -183,17 +183,10 @@ async function logInOnPage(page: PageRequest): Promise<void> {
     const { proof, next } = await inSteps(signal, () => withinLimits(page, prove));
     await keepLogin(page, state, { proof, revision, next });
   } catch (error) {
-    const problem = findProblem(error);
+    const problem = findProblem(error, 'wrong-credentials');
     if (problem === undefined) throw error;
     showLogin(page, state, problem, credentials?.username);
   }
-}
-
-function findProblem(error: unknown): LoginProblem | undefined {
-  if (!(error instanceof LoginError)) return undefined;
-  if (error.code === 'wrong-credentials') return 'wrong-credentials';
-  if (error.status === 429) return 'too-many';
-  return error.status === 503 ? 'unavailable' : undefined;
 }
 
 /** Sends the code to the client, shows it, or ends the attempt, as the person chose. */

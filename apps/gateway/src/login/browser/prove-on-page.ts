@@ -1,6 +1,6 @@
 import type { BrowserState } from '../attempts/attempt.ts';
 import type { FactorNeed } from '../factors/second-factor.ts';
-import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
+import { enrolmentEnded, type LoginError, wrongCredentials } from '../login-error.ts';
 import { countLogin, inSteps, withinLimits } from '../login-request.ts';
 import { factorPage } from '../pages/factor-page.ts';
 import type { FactorProblem } from '../pages/texts.ts';
@@ -25,6 +25,7 @@ import {
   sendToNext,
   takeChallenge,
 } from './next-page.ts';
+import { findProblem } from './page-error.ts';
 import {
   describeAttempt,
   describeForm,
@@ -72,7 +73,7 @@ async function askForFactor(
     isVisit: page.attempt.manages !== undefined,
     problem,
   });
-  const status = problem === undefined ? 200 : statusOf[problem];
+  const status = problem && statusOf[problem];
   showPage(page, html, { status, hasScript: passkey !== undefined });
 }
 
@@ -102,7 +103,7 @@ export async function proveOnPage(page: PageRequest, method: 'code' | 'passkey')
     proof = await inSteps(signal, () => withinLimits(page, prove));
     countLogin(page, proof);
   } catch (error) {
-    const problem = findProblem(error, method);
+    const problem = findProblem(error, `wrong-${method}`);
     if (problem === undefined) throw error;
     return askForFactor(page, state, login, problem);
   }
@@ -144,11 +145,4 @@ async function provePasskey(
   );
   if (checked.kind === 'wrong') throw refused(checked.reason);
   return withFactor(proof, 'passkey', facts, checked.key);
-}
-
-function findProblem(error: unknown, method: 'code' | 'passkey'): FactorProblem | undefined {
-  if (!(error instanceof LoginError)) return undefined;
-  if (error.code === 'wrong-credentials') return `wrong-${method}`;
-  if (error.status === 429) return 'too-many';
-  return error.status === 503 ? 'unavailable' : undefined;
 }

@@ -1,13 +1,9 @@
 import { encode } from 'uqr';
 import { type Html, html } from './html.ts';
-import { describedBy, facts, layout, problemBox } from './layout.ts';
+import { describedBy, type FormView, facts, layout, problemBox } from './layout.ts';
 import { appTexts } from './texts.ts';
 
-interface AppPageOptions {
-  /** The path of the attempt, such as `/login/ATTEMPT`. */
-  readonly path: string;
-  /** The token that proves that a form is from this browser. */
-  readonly form: string;
+interface AppPageOptions extends FormView {
   /** The secret as apps take it. */
   readonly secret: string;
   /** What the QR code contains. */

@@ -3,6 +3,7 @@ import {
   type AttemptView,
   addressWarning,
   describeOrigin,
+  type FormView,
   facts,
   layout,
   logInHeading,
@@ -11,12 +12,8 @@ import {
 } from './layout.ts';
 import { attemptTexts, codeTexts, confirmTexts } from './texts.ts';
 
-interface ConfirmPageOptions {
+interface ConfirmPageOptions extends FormView {
   readonly attempt: AttemptView;
-  /** The path of the attempt, such as `/login/ATTEMPT`. */
-  readonly path: string;
-  /** The token that proves that a form is from this browser. */
-  readonly form: string;
   /** The name as Kubernetes sees it. */
   readonly username: string;
   /** The title of the provider at which the person logged in. It is undefined after a password. */

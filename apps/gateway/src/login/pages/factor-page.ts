@@ -5,6 +5,7 @@ import {
   addressWarning,
   describedBy,
   describeOrigin,
+  type FormView,
   facts,
   layout,
   problemBox,
@@ -18,12 +19,8 @@ import {
   visitTexts,
 } from './texts.ts';
 
-interface FactorPageOptions {
+interface FactorPageOptions extends FormView {
   readonly attempt: AttemptView;
-  /** The path of the attempt, such as `/login/ATTEMPT`. */
-  readonly path: string;
-  /** The token that proves that a form is from this browser. */
-  readonly form: string;
   /** The methods of the user that are allowed. If there are none, only recovery codes work. */
   readonly methods: readonly FactorMethod[];
   /** Undefined: the user has no passkey. */

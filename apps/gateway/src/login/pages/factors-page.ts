@@ -1,7 +1,7 @@
 import type { FactorMethod } from '../../config/second-factor.ts';
 import type { ListedFactor } from '../factors/factor-record.ts';
 import { type Html, html } from './html.ts';
-import { facts, isolated, layout, problemBox } from './layout.ts';
+import { type FormView, facts, isolated, layout, problemBox } from './layout.ts';
 import { type PasskeyPrompt, passkeyForm } from './passkey-form.ts';
 import {
   attemptTexts,
@@ -12,11 +12,7 @@ import {
   factorsTexts,
 } from './texts.ts';
 
-interface FactorsPageOptions {
-  /** The path of the attempt, such as `/login/ATTEMPT`. */
-  readonly path: string;
-  /** The token that proves that a form is from this browser. */
-  readonly form: string;
+interface FactorsPageOptions extends FormView {
   /** The name as Kubernetes sees it. */
   readonly username: string;
   /** Whether an invitation lets the person add one factor, and nothing else. Default: they have proved a factor. */

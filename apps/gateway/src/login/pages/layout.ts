@@ -3,6 +3,14 @@ import { script, scriptSource } from './script.ts';
 import { style, styleSource } from './style.ts';
 import { attemptTexts } from './texts.ts';
 
+/** What the forms of a page need. */
+export interface FormView {
+  /** The path of the attempt, such as `/login/ATTEMPT`. */
+  readonly path: string;
+  /** The token that proves that a form is from this browser. */
+  readonly form: string;
+}
+
 /** What a page shows of an attempt to log in. */
 export interface AttemptView {
   readonly cluster: string | undefined;

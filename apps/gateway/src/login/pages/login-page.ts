@@ -5,6 +5,7 @@ import {
   addressWarning,
   describedBy,
   describeOrigin,
+  type FormView,
   facts,
   layout,
   logInHeading,
@@ -12,14 +13,10 @@ import {
 } from './layout.ts';
 import { attemptTexts, type LoginProblem, loginTexts, problems, visitTexts } from './texts.ts';
 
-interface LoginPageOptions {
+interface LoginPageOptions extends FormView {
   readonly attempt: AttemptView;
   /** Whether the person wants to change their second factors: then no client waits, and only passwords are asked for. */
   readonly isVisit?: boolean;
-  /** The path of the attempt, such as `/login/ATTEMPT`. */
-  readonly path: string;
-  /** The token that proves that a form is from this browser. */
-  readonly form: string;
   /** Whether users can log in with a password. */
   readonly passwords: boolean;
   readonly providers: readonly { readonly name: string; readonly title: string }[];
