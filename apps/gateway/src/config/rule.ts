@@ -8,6 +8,15 @@ export interface Rule {
   readonly check: () => (Omit<Problem, 'path'> & { readonly path?: Path }) | false | undefined;
 }
 
+/** Makes a rule with one problem. Its words are made even if a value is not valid. */
+export function makeRule(
+  reads: Rule['reads'],
+  isBroken: () => boolean,
+  problem: Omit<Problem, 'path'>,
+): Rule {
+  return { reads, check: () => isBroken() && problem };
+}
+
 /** Splits keys such as `server.listen`. */
 export function at(keys: string): Path {
   return keys.split('.');

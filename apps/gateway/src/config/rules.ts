@@ -1,7 +1,7 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
-import { at, describeUnknownName, ofEntry, type Rule } from './rule.ts';
+import { at, describeUnknownName, makeRule, ofEntry, type Rule } from './rule.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
 import { reviewRules, secondFactorRules } from './second-factor-rules.ts';
 
@@ -43,17 +43,14 @@ export function checkRules(
 }
 
 function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: string): Rule {
-  return {
-    reads: [at(`${section}.listen`), at(`${section}.tls`)],
-    check() {
-      const { tls, listen } = file[section] ?? {};
-      if (tls !== undefined || listen === undefined || isLoopback(listen.host)) return undefined;
-      return {
-        message: `${secrets} would cross the network in clear: plain HTTP is for loopback only`,
-        fix: `add ${section}.tls, or listen on 127.0.0.1 or [::1]`,
-      };
-    },
+  const isClear = () => {
+    const { tls, listen } = file[section] ?? {};
+    return tls === undefined && listen !== undefined && !isLoopback(listen.host);
   };
+  return makeRule([at(`${section}.listen`), at(`${section}.tls`)], isClear, {
+    message: `${secrets} would cross the network in clear: plain HTTP is for loopback only`,
+    fix: `add ${section}.tls, or listen on 127.0.0.1 or [::1]`,
+  });
 }
 
 function addressRule(
@@ -61,17 +58,14 @@ function addressRule(
   section: 'admin' | 'login',
   otherSection: 'server' | 'admin',
 ): Rule {
-  return {
-    reads: [at(`${section}.listen`), at(`${otherSection}.listen`)],
-    check() {
-      const listen = file[section]?.listen;
-      if (listen === undefined || !collide(listen, file[otherSection].listen)) return undefined;
-      return {
-        message: `is also the address of ${otherSection}.listen`,
-        fix: 'choose another port',
-      };
-    },
+  const isTaken = () => {
+    const listen = file[section]?.listen;
+    return listen !== undefined && collide(listen, file[otherSection].listen);
   };
+  return makeRule([at(`${section}.listen`), at(`${otherSection}.listen`)], isTaken, {
+    message: `is also the address of ${otherSection}.listen`,
+    fix: 'choose another port',
+  });
 }
 
 /** @returns a function that makes the rule that a value is less than another one, whose keys are `limit` */
@@ -131,18 +125,16 @@ function systemPrefixRule(
   index: number,
   key: 'username' | 'groups',
 ): Rule {
-  return {
-    reads: [ofEntry(index, `${key}.prefix`), ofEntry(index, 'allowSystemNames')],
-    check() {
-      const { [key]: names, allowSystemNames = [] } = authenticators[index] ?? {};
-      if (!names?.prefix.startsWith('system:') || allowSystemNames.length > 0) return undefined;
-      return {
-        message:
-          'begins with system:, which is reserved for Kubernetes: the identity policy would refuse every user',
-        fix: 'write another prefix, such as corp:',
-      };
-    },
+  const refusesAll = () => {
+    const { [key]: names, allowSystemNames = [] } = authenticators[index] ?? {};
+    return names?.prefix.startsWith('system:') === true && allowSystemNames.length === 0;
   };
+  const reads = [ofEntry(index, `${key}.prefix`), ofEntry(index, 'allowSystemNames')] as const;
+  return makeRule(reads, refusesAll, {
+    message:
+      'begins with system:, which is reserved for Kubernetes: the identity policy would refuse every user',
+    fix: 'write another prefix, such as corp:',
+  });
 }
 
 const timeLeft = 'it would leave the next authenticators no time';
@@ -175,16 +167,17 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
 function loginRules({ login, authenticators, cache }: FileConfig): Rule[] {
   if (!isObject(login)) return [];
   return [
-    {
-      reads: [at('login.sessions'), at('login.authenticators'), at('authenticators')],
-      check: () =>
+    makeRule(
+      [at('login.sessions'), at('login.authenticators'), at('authenticators')],
+      () =>
         authenticators.some(({ name }) => name === login.sessions) &&
-        login.authenticators.includes(login.sessions) && {
-          message:
-            'is also in login.authenticators, which lists the authenticators that check passwords',
-          fix: 'list authenticators with use: ldap there, and name one with use: redis here, for sessions alone',
-        },
-    },
+        login.authenticators.includes(login.sessions),
+      {
+        message:
+          'is also in login.authenticators, which lists the authenticators that check passwords',
+        fix: 'list authenticators with use: ldap there, and name one with use: redis here, for sessions alone',
+      },
+    ),
     ...browserRules(login, cache),
     ...audienceRules(login),
     ...sessionNameRules(authenticators, login.sessions),
@@ -199,35 +192,20 @@ function browserRules(
   const path = at('login.providers');
   const isNone = () => Object.keys(providers).length === 0;
   return [
-    {
-      reads: [at('login.authenticators'), path],
-      check: () =>
-        authenticators.length === 0 &&
-        isNone() && {
-          message: 'is empty, so no one can log in',
-          fix: 'list authenticators with use: ldap, or add login.providers with login.browser: true',
-        },
-    },
-    {
-      reads: [path, at('login.browser')],
-      check: () =>
-        !browser &&
-        !isNone() && {
-          message: 'has no effect without a page to choose a provider on',
-          fix: 'add login.browser: true, or remove this key',
-          at: 'key',
-        },
-    },
-    {
-      reads: [at('login.browser'), at('cache.redis')],
-      check: () =>
-        browser &&
-        cache.redis === undefined && {
-          message: 'needs a Redis in which all replicas find the logins in progress',
-          fix: 'add cache.redis, or remove this key',
-          at: 'key',
-        },
-    },
+    makeRule([at('login.authenticators'), path], () => authenticators.length === 0 && isNone(), {
+      message: 'is empty, so no one can log in',
+      fix: 'list authenticators with use: ldap, or add login.providers with login.browser: true',
+    }),
+    makeRule([path, at('login.browser')], () => !browser && !isNone(), {
+      message: 'has no effect without a page to choose a provider on',
+      fix: 'add login.browser: true, or remove this key',
+      at: 'key',
+    }),
+    makeRule([at('login.browser'), at('cache.redis')], () => browser && !cache.redis, {
+      message: 'needs a Redis in which all replicas find the logins in progress',
+      fix: 'add cache.redis, or remove this key',
+      at: 'key',
+    }),
   ];
 }
 
@@ -259,16 +237,11 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
     'groups.prefix': groups?.prefix,
     'groups.allow': groups?.allow,
   };
-  return Object.entries({ ...set, allowSystemNames: allowSystemNames?.[0] }).map(
-    ([keys, value]) => ({
-      reads: [ofEntry(index, keys)],
-      check: () =>
-        value !== undefined &&
-        value !== '' && {
-          message: 'has no effect on sessions: their names come from login.authenticators',
-          fix: 'if this authenticator is for sessions alone, set this key at those authenticators; otherwise name another authenticator in login.sessions',
-          at: 'key',
-        },
+  return Object.entries({ ...set, allowSystemNames: allowSystemNames?.[0] }).map(([keys, value]) =>
+    makeRule([ofEntry(index, keys)], () => value !== undefined && value !== '', {
+      message: 'has no effect on sessions: their names come from login.authenticators',
+      fix: 'if this authenticator is for sessions alone, set this key at those authenticators; otherwise name another authenticator in login.sessions',
+      at: 'key',
     }),
   );
 }
@@ -335,20 +308,14 @@ function idleDirectory(login: FileConfig['login'], name: string) {
 
 /** Refuses rules for groups of the token, which the groups of the directory replace. */
 function ownGroupRules({ directory, groups }: FileConfig['authenticators'][number], index: number) {
-  return (['prefix', 'allow'] as const).map((key): Rule => {
-    const path = ofEntry(index, `groups.${key}`);
-    return {
-      reads: [path, ofEntry(index, 'directory')],
-      check() {
-        const isSet = groups?.[key] !== undefined && groups[key] !== '';
-        if (directory?.groups !== 'replace' || !isSet) return undefined;
-        return {
-          message: `has no effect: the groups of ${directory.authenticator} replace those of the token, and have the names that it gives them`,
-          fix: `set this key at ${directory.authenticator}, or write directory.groups: add`,
-          at: 'key',
-        };
-      },
-    };
+  return (['prefix', 'allow'] as const).map((key) => {
+    const hasNoEffect = () =>
+      directory?.groups === 'replace' && groups?.[key] !== undefined && groups[key] !== '';
+    return makeRule([ofEntry(index, `groups.${key}`), ofEntry(index, 'directory')], hasNoEffect, {
+      message: `has no effect: the groups of ${directory?.authenticator} replace those of the token, and have the names that it gives them`,
+      fix: `set this key at ${directory?.authenticator}, or write directory.groups: add`,
+      at: 'key',
+    });
   });
 }
 

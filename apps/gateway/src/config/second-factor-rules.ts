@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { anyGlob } from '../base/glob.ts';
 import { isObject } from './problems.ts';
-import { at, ofEntry, type Rule } from './rule.ts';
+import { at, makeRule, ofEntry, type Rule } from './rule.ts';
 import type { FileConfig } from './schema.ts';
 
 type SecondFactorKeys = NonNullable<NonNullable<FileConfig['login']>['secondFactor']>;
@@ -11,26 +11,19 @@ export function secondFactorRules(file: FileConfig): Rule[] {
   const { login, cache } = file;
   if (!isObject(login) || !isObject(login.secondFactor)) return [];
   const { secondFactor, authenticators, browser, publicUrl } = login;
+  const named = Array.isArray(secondFactor.authenticators) ? secondFactor.authenticators : [];
   const path = at('login.secondFactor');
   return [
-    {
-      reads: [path, at('login.authenticators')],
-      check: () =>
-        authenticators.length === 0 && {
-          message: 'has no effect: without login.authenticators, no one logs in with a password',
-          fix: 'remove it, and require a second factor at the providers',
-          at: 'key',
-        },
-    },
-    {
-      reads: [path, at('cache.redis')],
-      check: () =>
-        cache.redis === undefined && {
-          message: 'needs the sealing keys of cache.redis, and its lockout guard for all replicas',
-          fix: 'add cache.redis, or remove this key',
-          at: 'key',
-        },
-    },
+    makeRule([path, at('login.authenticators')], () => authenticators.length === 0, {
+      message: 'has no effect: without login.authenticators, no one logs in with a password',
+      fix: 'remove it, and require a second factor at the providers',
+      at: 'key',
+    }),
+    makeRule([path, at('cache.redis')], () => cache.redis === undefined, {
+      message: 'needs the sealing keys of cache.redis, and its lockout guard for all replicas',
+      fix: 'add cache.redis, or remove this key',
+      at: 'key',
+    }),
     {
       reads: [at('login.secondFactor.methods'), at('login.browser'), at('login.publicUrl')],
       check() {
@@ -50,7 +43,7 @@ export function secondFactorRules(file: FileConfig): Rule[] {
         );
       },
     },
-    ...(secondFactor.authenticators ?? []).map(
+    ...named.map(
       (name, index): Rule => ({
         reads: [[...path, 'authenticators', index], at('login.authenticators')],
         check: () =>

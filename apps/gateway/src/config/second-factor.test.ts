@@ -117,6 +117,11 @@ describe('`login.secondFactor` is refused', () => {
         'login.secondFactor.authenticators[0]: "partner" is not in login.authenticators, whose users log in with a password: write one of corp',
     },
     {
+      name: 'with an authenticator in place of a list',
+      written: { factor: 'required: all, authenticators: corp' },
+      expected: 'login.secondFactor.authenticators: must be a list: write [corp]',
+    },
+    {
       name: 'with a password of Redis in the file',
       written: { redis: 'redis: { url: redis://127.0.0.1:6379, password: hunter2 }' },
       expected:
