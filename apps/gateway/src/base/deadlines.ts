@@ -5,7 +5,7 @@ export { bounded, pause, type WaitBounds, within } from '@sallyport/plugin-kit';
 /**
  * Waits for `work` for at most `limit` milliseconds. At the limit, the signal of `work` is aborted.
  *
- * @throws Error with the message `late` at the limit, and whatever `work` throws
+ * @throws Error with the message `late` at the limit, and what `work` throws
  */
 export async function withTimeLimit<Value>(
   limit: number,

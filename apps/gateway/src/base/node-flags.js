@@ -26,7 +26,7 @@ const heapFlags = ['--max-old-space-size', '--max-old-space-size-percentage', '-
 
 /**
  * Returns the flags to start Node with, besides those that it was started with. A flag that is there already is not added,
- * whatever its value is: the operator's choice wins.
+ * with any value: the operator's choice wins.
  *
  * @param {string | undefined} options NODE_OPTIONS
  * @param {readonly string[]} commandLine the flags of the command line

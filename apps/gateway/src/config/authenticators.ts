@@ -32,7 +32,7 @@ import type { YamlSource } from './yaml.ts';
 export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticator>>;
 
 /**
- * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
+ * Loads the plugin of an entry and validates its options, even if other parts of the entry are wrong, so that everything is
  * reported in one run. Values that are missing or of the wrong type are left to the schema of the file.
  */
 export async function prepareAuthenticator(
@@ -143,7 +143,7 @@ async function validateOptions(
   return { options: undefined, problems: [...unknownKeyProblems, ...problems] };
 }
 
-/** Words a missing value. @param words those of the schema. Those of zod itself say in its own terms that the value is missing */
+/** Words a missing value. @param words the words of the schema. Zod's say in its own terms that the value is missing */
 function wordMissing(words: string): string {
   const [, kind = ''] = /^Invalid input: expected (\w+), received undefined$/.exec(words) ?? [];
   return kind === '' ? `is missing: ${words}` : `is missing: it must be ${kinds[kind] ?? kind}`;
@@ -252,7 +252,7 @@ function pathOfFile(options: object, message: string, baseDirectory: string): Pa
 }
 
 /**
- * Makes the part of a cache key that separates the answers of one configuration of an authenticator from those of
+ * Makes the part of a cache key that separates the answers of one configuration of an authenticator from the answers of
  * another. Every replica makes the same of one config, wherever the config is: a plugin that is a file counts by its
  * `use` and its content, not by its path.
  *

@@ -12,7 +12,7 @@ type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string }
 /**
  * Checks the names in `login`: an authenticator has each, and the authenticator of `login.sessions` can issue sessions. Values that are missing or of
  * the wrong type are left to the schema of the file. So is a file in which an authenticator has no name, or two have the same: a name in
- * `login` may be the one that is missing there.
+ * `login` may be the missing one.
  *
  * @param file as it is written
  */

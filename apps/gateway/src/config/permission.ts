@@ -24,7 +24,7 @@ export async function howToWrite(file: string): Promise<string> {
   return `${elsewhere}. To make one, run as root: install -d -o ${user} -g ${group} -m 750 /var/log/sallyport`;
 }
 
-/** Makes the commands for root. @returns undefined if there are none: for root, whom something else denies it, and on Windows */
+/** Makes the commands for root. @returns undefined if there are none: for root, since something else denies it, and on Windows */
 async function commandsFor(file: string, permission: string): Promise<string | undefined> {
   const owner = await runningAccount();
   if (owner === undefined) return undefined;

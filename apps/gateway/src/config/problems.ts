@@ -19,7 +19,7 @@ export interface Problem {
 /** The words of a problem: what is wrong, and how to fix it if that is known. */
 export type ProblemWords = Pick<Problem, 'message' | 'fix'>;
 
-/** A FixableError is an error that a person can fix. Its message is on one line; a terminal shows the fix on a line of its own. */
+/** A FixableError is an error that a person can fix. Its message is on one line; a terminal shows the fix on another line. */
 export class FixableError extends Error {
   readonly problem: string;
   /** What to write or run instead. */
@@ -72,7 +72,7 @@ export function placed({ file, line, column, path, message, fix }: ConfigProblem
 }
 
 /**
- * Writes a problem for a terminal: how to fix it is on a line of its own. No text that the words quote can play tricks on the terminal, or
+ * Writes a problem for a terminal: how to fix it is on another line. No text that the words quote can play tricks on the terminal, or
  * begin another such line: that one is indented more.
  */
 export function onTwoLines({ message, fix }: ProblemWords): string {
@@ -133,7 +133,7 @@ export function describeError(error: unknown): ProblemWords {
   return { message: 'something that is not an Error was thrown' };
 }
 
-/** Returns the text of each problem of a config, or of whatever else was thrown, each on one line. */
+/** Returns the text of each problem of a config, or of another thrown value, each on one line. */
 export function describeCauses(error: unknown): readonly string[] {
   return error instanceof ConfigError
     ? error.problems.map((problem) => onOneLine(placed(problem)))
@@ -320,7 +320,7 @@ function isWithin(issue: Issue): boolean {
   return steps(issue).length > 0 || issue.code === 'unrecognized_keys';
 }
 
-/** Returns the words for an issue. The branches of a union say more than the union, unless its schema has words of its own. */
+/** Returns the words for an issue. The branches of a union say more than the union, unless its schema has words. */
 function issueWords(issue: Issue): ProblemWords {
   const { params: { problem, fix } = {}, message } = issue;
   if (problem !== undefined) return { message: problem, fix };

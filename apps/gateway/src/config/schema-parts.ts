@@ -65,7 +65,7 @@ function itemSchemas(schemas: readonly JsonSchema[], index: number): JsonSchema[
     .filter(isObject);
 }
 
-/** Returns a schema with all that apply together with it: those of its references, and the branches that can fit the value. */
+/** Returns a schema with all that apply together with it: the targets of its references, and the branches that can fit the value. */
 function alternatives(
   schema: JsonSchema,
   value: unknown,

@@ -18,7 +18,7 @@ const maxDepth = 64;
 export interface YamlSource {
   /** An object of plain objects, arrays and scalars. It has no cycles, no tags and no `__proto__`. */
   readonly value: Readonly<Record<string, unknown>>;
-  /** Adds the line and column to a problem: those of the deepest part of its path that is in the file. */
+  /** Adds the line and column to a problem: where the deepest part of its path is that the file has. */
   locate(problem: Problem): ConfigProblem;
 }
 

@@ -1,11 +1,11 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 
-/** The most frames of a stack in the log. */
+/** Maximum number of frames of a stack in the log. */
 const maxFrames = 5;
 
 /**
  * Describes an error by its type and its place, and only an AuthenticatorError by its message. Other errors may quote
- * their input, as those of JSON.parse do, or have all of it as a property: that may be a request body with a token.
+ * their input, as JSON.parse does, or have all of it as a property: that may be a request body with a token.
  */
 export function errorFields(error: unknown): {
   type: string;

@@ -8,7 +8,7 @@ import {
 } from 'pino';
 import { errorFields } from './error-fields.ts';
 
-/** The most bytes of log that wait while standard error is slow. More lines are lost, so that no answer is delayed. */
+/** Maximum number of bytes of log that wait while standard error is slow. More lines are lost, so that no answer is delayed. */
 const maxBuffered = 8 * 1024 * 1024;
 
 /**

@@ -65,7 +65,7 @@ export function estimateSize(decision: Authenticated): number {
 }
 
 /**
- * Copies a decision into strings of its own. V8 does not copy a substring: a name that a plugin cut out of a token would
+ * Copies a decision and its strings. V8 does not copy a substring: a name that a plugin cut out of a token would
  * hold the whole token in memory, password included, for as long as the answer is cached.
  */
 export function copyDecision(decision: Decision): Decision {

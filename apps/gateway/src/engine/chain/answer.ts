@@ -44,7 +44,7 @@ export function memoize<Key extends WeakKey, Value, Args extends readonly unknow
 }
 
 /**
- * Whether nothing in a value can change: it is frozen at each level, without a getter and a prototype of its own. Only
+ * Whether nothing in a value can change: it is frozen at each level, without a getter and without another prototype. Only
  * the time of a Date can still change, even of a frozen one, so the caller compares it.
  *
  * @param levels a value with more of them counts as one that can change, as one that contains itself does

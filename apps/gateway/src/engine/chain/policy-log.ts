@@ -3,8 +3,8 @@ import { createLimitedLog } from '../../base/logging/log-limiter.ts';
 import type { PolicyLog } from './identity-policy.ts';
 
 /**
- * Logs users whom the identity policy refuses: a warning at most every 10 s for each authenticator and rule, with the number of
- * those since the last one; the others at `debug`. One user whose name breaks a rule could otherwise fill the log.
+ * Logs users that the identity policy refuses: a warning at most every 10 s for each authenticator and rule, with the number of
+ * refusals since the last one; the others at `debug`. One user whose name breaks a rule could otherwise fill the log.
  *
  * @param now monotonic milliseconds
  */

@@ -24,8 +24,8 @@ export interface Directory {
 
 /**
  * Gives each user of `inner` the groups that they have in a directory now, and refuses those whose account may not be used. An error of
- * the directory is an error of this authenticator: a user never gets fewer groups because of it. The username, uid and `extra` stay
- * those of the token.
+ * the directory is an error of this authenticator: a user never gets fewer groups because of it. The username, uid and `extra` of the token
+ * stay.
  *
  * It is around the cache and the identity policy, so the token's own groups have passed the policy of its authenticator, and the
  * directory's groups the policy of the directory.

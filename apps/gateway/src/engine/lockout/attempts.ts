@@ -48,7 +48,7 @@ export interface AttemptsDependencies
  * process has never seen. For a secret that neither knows, both must have a slot. While Redis is down, this process decides
  * alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
  *
- * A count is never dropped early to free memory, or a flood of names could reset the one that protects an account: with
+ * A count is never dropped early to free memory, or a flood of names could reset the count that protects an account: with
  * `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process knows to be
  * right are still sent). The `maxKnownSecrets` right secrets that were used last are known.
  *

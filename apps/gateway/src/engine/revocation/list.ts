@@ -128,7 +128,7 @@ export function createRevocationList(now: () => number, wall: () => number) {
      * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
      * lost its last writes, does not lift a block.
      *
-     * @returns the new entries, and those of them that are out of order, which must be published again, after all others
+     * @returns the new entries, and which of them are out of order: these must be published again, after all others
      */
     merge(entries: readonly Entry[]) {
       const merged = mergeInto(bySubject, revision, entries, isInForce);

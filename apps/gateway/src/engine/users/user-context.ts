@@ -2,7 +2,7 @@ import type { UserInfo } from '@sallyport/authenticator';
 import type { AnswerSource, LinkContext } from '../chain/chain.ts';
 
 /**
- * The context of a question about a user, in a review whose token is known. The audiences are those of the token alone. The source of
+ * The context of a question about a user, in a review whose token is known. The audiences concern the token alone. The source of
  * the answer counts for the review only if it is stale.
  */
 // biome-ignore lint/plugin: a getter in an object literal takes 1.4 µs of the 45 that a cached answer takes.

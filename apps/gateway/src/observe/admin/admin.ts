@@ -94,7 +94,7 @@ export async function startAdminServer(options: AdminServerOptions) {
   };
 }
 
-/** The headers of every answer: no other site gets it into a page of its own, whatever the browser takes it for. */
+/** The headers of every answer: no other site can load it into its page, even if the browser takes it for something else. */
 const headers = new Map([
   ['Connection', 'close'],
   ['X-Content-Type-Options', 'nosniff'],

@@ -13,7 +13,7 @@ interface Search {
 }
 
 /**
- * The most bytes of all files together. They take two seconds at most, and a busy gateway writes as many in some
+ * Maximum number of bytes of all files together. They take two seconds at most, and a busy gateway writes as many in some
  * minutes.
  */
 const maxBytes = 256 * mebibyte;

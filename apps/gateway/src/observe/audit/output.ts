@@ -10,7 +10,7 @@ import type { AuditConfig } from '../../config/types.ts';
 export interface AuditOutput {
   readonly fd: number;
   /**
-   * The most bytes of one write. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of another
+   * Maximum number of bytes of one write. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of another
    * writer, such as the log where both are one, gets in between. Only a line that is longer itself may be split.
    */
   readonly maxWrite: number;

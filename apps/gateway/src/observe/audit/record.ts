@@ -20,7 +20,7 @@ const batchTime = 20;
 const batchSize = 250;
 
 /**
- * The most events that are remembered, more than the revocation list can have. After as many others, an event
+ * Maximum number of events that are remembered, more than the revocation list can have. After as many others, an event
  * that comes again gets a second line.
  */
 const maxNoted = 20_000;

@@ -10,7 +10,7 @@ import { openOutput } from './output.ts';
 import { createAuditRecord } from './record.ts';
 import { createLineWriter } from './writer.ts';
 
-/** The most bytes that wait while the output is slow or full. More lines are dropped, so that no answer is delayed. */
+/** Maximum number of bytes that wait while the output is slow or full. More lines are dropped, so that no answer is delayed. */
 const capacity = 8 * 1024 * 1024;
 
 /** The milliseconds that the trail may take to write what waits when it ends. */

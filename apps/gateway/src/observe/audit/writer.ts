@@ -4,7 +4,7 @@ import { asError } from '../../base/logging/error-fields.ts';
 import type { AuditOutput } from './output.ts';
 
 interface LineWriterOptions {
-  /** The most bytes that may wait. */
+  /** Maximum number of bytes that may wait. */
   readonly capacity: number;
   /** It is called when a write failed, which is retried. It is not called for an output that is only slow. */
   readonly onError: (error: Error) => void;
@@ -151,7 +151,7 @@ function openStream(
     },
     lines: () => queue.length,
     size: () => size,
-    /** Closes it, between two writes. @returns the lines that are not written, from the one that is written in part */
+    /** Closes it, between two writes. @returns the lines that are not written, from the line that is written in part */
     end(): readonly Buffer[] {
       batch.drop();
       stop().destroy();

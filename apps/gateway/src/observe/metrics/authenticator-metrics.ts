@@ -74,7 +74,7 @@ export function createAuthenticatorMetrics(
         return;
       }
       const { decision, recognized, seconds } = answer;
-      // It has not checked the token. That is not a decision, and its times would hide those of decisions.
+      // It has not checked the token. That is not a decision, and its times would hide the times of decisions.
       if (!recognized) return;
       addDuration(counts.decisions[decision.kind], seconds);
       if (decision.kind === 'rejected') counts.reasons[decision.reason] += 1;

@@ -20,7 +20,7 @@ const kinds = {
 } as const;
 
 /**
- * Creates the metrics of one authenticator in a registry of its own: names start with `sallyport_plugin_<plugin>_`, and
+ * Creates the metrics of one authenticator in a separate registry: names start with `sallyport_plugin_<plugin>_`, and
  * every series has the label `authenticator`. All mistakes throw an error that names the plugin.
  *
  * @param plugin the plugin's own name; `-` becomes `_`
@@ -79,7 +79,7 @@ function given(labels: Labels | undefined): Record<string, string | number> {
 }
 
 /**
- * Keeps the names of one authenticator unique, including those of a histogram's series.
+ * Keeps the names of one authenticator unique, including the names of a histogram's series.
  *
  * @returns a function that returns the full name of a metric, and throws when it or a label can't be used. The rules
  *   are in https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` is for Prometheus
@@ -121,7 +121,7 @@ function checkBuckets(buckets: readonly number[]): void {
 }
 
 /**
- * Renders the gateway's own metrics and those of every plugin as one text in the Prometheus exposition format. Each
+ * Renders the metrics of the gateway and of every plugin as one text in the Prometheus exposition format. Each
  * family is there once, however many authenticators have it: the format allows HELP and TYPE only once for each name.
  *
  * Where plugins disagree on the type of a name, all its series are exported as `untyped`.

@@ -162,7 +162,7 @@ function describeStatus(
 }
 
 const maxReviews = 50;
-/** The most characters of a text: the memory of a review must not depend on what callers and backends send. */
+/** Maximum number of characters of a text: the memory of a review must not depend on what callers and backends send. */
 const maxTextLength = 256;
 
 /** Keeps the last 50 reviews, without their tokens. */

@@ -11,7 +11,7 @@ export interface StatusPageSource {
   readonly document: () => Promise<StatusDocument>;
 }
 
-/** The headers besides those of every answer: see admin.ts. */
+/** The headers that only the page has. The others are in admin.ts. */
 const headers = {
   // The page loads nothing from other hosts and nothing inline, is in no frame, and makes no text into code.
   'Content-Security-Policy':

@@ -4,7 +4,7 @@ import { byId, clock, createList, element, moment, setText } from './element.js'
 import { listFacts } from './facts-view.js';
 import { describeOverview, listNotices, sourceNames, took } from './words.js';
 
-/** The milliseconds between two requests, and those of one request. */
+/** The milliseconds between two requests, and the time limit of one request. */
 const interval = 2_000;
 const timeout = 5_000;
 

@@ -166,7 +166,7 @@ const reloadNames = { config: 'The config', certificates: 'The certificate' };
  */
 const expiresSoon = 14 * 24 * 60 * 60 * 1000;
 
-/** Lists the problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
+/** Lists the problems of this replica, without its authenticators. @param {StatusDocument} status @returns {Notice[]} */
 export function listNotices({ at, config, blocking, cache, certificates, recent, gateway }) {
   /** @type {Notice[]} */
   const notices = config.refused.map(({ what: file, at: when, problems }) => ({
