@@ -54,12 +54,12 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
   async function scanAll(): Promise<void> {
     for (const watch of [...watches]) {
       if (isClosed || !watches.has(watch)) continue;
-      const next = await fingerprints(watch.files);
+      const next = await readFingerprints(watch.files);
       const changed = differ(watch.files, next);
       if (changed) {
         await settle();
         // A file is still being written: the next look finds the change.
-        if (differ(next, await fingerprints(watch.files))) continue;
+        if (differ(next, await readFingerprints(watch.files))) continue;
       }
       watch.files = next;
       if (changed && !isClosed && watches.has(watch)) await watch.onChange();
@@ -116,7 +116,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
   };
 }
 
-async function fingerprints(files: Fingerprints): Promise<Fingerprints> {
+async function readFingerprints(files: Fingerprints): Promise<Fingerprints> {
   const fingerprints = new Map<string, Fingerprint>();
   for (const [file, last] of files) fingerprints.set(file, await fingerprint(file, last));
   return fingerprints;
@@ -207,15 +207,12 @@ export async function loadWatchedFile(
   load: (content: Buffer) => void | Promise<void>,
   limit = maxFileSize,
 ): Promise<WatchedFile> {
-  const reload = async () => load(await read(file, Math.min(limit, maxFileSize)));
+  const reload = async () => {
+    const content = await readBytes(file, Math.min(limit, maxFileSize)).catch((error: unknown) => {
+      throw withFix(error);
+    });
+    await load(content);
+  };
   await reload();
   return { file, reload };
-}
-
-async function read(file: string, limit: number): Promise<Buffer> {
-  try {
-    return await readBytes(file, limit);
-  } catch (error) {
-    throw withFix(error);
-  }
 }

@@ -9,7 +9,7 @@ import {
   createDurations,
   createFamilies,
   createNamedCounts,
-  makeRecord,
+  fillRecord,
 } from './families.ts';
 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
@@ -21,8 +21,8 @@ const circuitValues: Readonly<Record<CircuitState, number>> = {
 
 /** Creates the counts of one authenticator. Its decisions are counted with their times. */
 const createCounts = () => ({
-  decisions: makeRecord(decisions, createDurations),
-  reasons: makeRecord(rejectionReasons, () => 0),
+  decisions: fillRecord(decisions, createDurations),
+  reasons: fillRecord(rejectionReasons, () => 0),
 });
 
 /**

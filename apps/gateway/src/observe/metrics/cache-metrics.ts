@@ -3,7 +3,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import type { CacheMetrics, CacheTier } from '../../engine/cache/with-cache.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { RedisUse } from '../../engine/shared-redis/shared-redis.ts';
-import { byLabel, createFamilies, makeRecord } from './families.ts';
+import { byLabel, createFamilies, fillRecord } from './families.ts';
 
 /** The possible results of a lookup in each tier. */
 const results = {
@@ -134,7 +134,7 @@ function createLookupCounts(
 ): Lookups {
   if (cache === 'off') return {};
   const counts = (tier: CacheTier) => ({
-    [tier]: earlier?.[tier] ?? makeRecord(results[tier], () => 0),
+    [tier]: earlier?.[tier] ?? fillRecord(results[tier], () => 0),
   });
   return { ...counts('memory'), ...(hasRedis && cache.store === 'shared' && counts('redis')) };
 }

@@ -1,13 +1,13 @@
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { DirectoryResult } from '../../engine/directory/directory-user.ts';
-import { byLabel, createFamilies, createNamedCounts, makeRecord } from './families.ts';
+import { byLabel, createFamilies, createNamedCounts, fillRecord } from './families.ts';
 
 const results: readonly DirectoryResult[] = ['found', 'missing', 'refused', 'error', 'stale'];
 
 /** Counts what directories answer about users of tokens. Without an authenticator with `directory` there are no series. */
 export function createDirectoryMetrics(registry: Registry) {
-  const lookups = createNamedCounts('authenticator', () => makeRecord(results, () => 0));
+  const lookups = createNamedCounts('authenticator', () => fillRecord(results, () => 0));
   createFamilies(registry).counter(
     'sallyport_directory_lookups_total',
     'Times that a directory was asked for the user of a token, by the authenticator of the token and by result; answers from its cache are not counted. A rise of missing means users without an account; of refused, accounts that are disabled, locked or expired; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer. Absent without directory.',

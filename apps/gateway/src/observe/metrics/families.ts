@@ -70,7 +70,7 @@ export function byLabel<Value extends number | Durations>(
 }
 
 /** Creates a value for each key. */
-export function makeRecord<Key extends string, Value>(
+export function fillRecord<Key extends string, Value>(
   keys: readonly Key[],
   create: () => Value,
 ): Record<Key, Value> {

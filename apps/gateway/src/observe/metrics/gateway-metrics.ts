@@ -5,7 +5,7 @@ import type { GuardedLink } from '../../engine/chain/guard.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
 import type { ReviewOutcome, ReviewReport } from '../../review/review-report.ts';
 import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
-import { addDuration, byLabel, createDurations, createFamilies, makeRecord } from './families.ts';
+import { addDuration, byLabel, createDurations, createFamilies, fillRecord } from './families.ts';
 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
@@ -45,14 +45,14 @@ const outcomes: readonly ReviewOutcome[] = [...decidedOutcomes, 'invalid', 'over
 /** Creates the metrics of reviews. @param inFlight is read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
   const makeCounts = (counted: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> =>
-    makeRecord(counted, () => 0);
+    fillRecord(counted, () => 0);
   // It is `none` if no review could be read. That is a word, because an empty label is no label to Prometheus.
   const counts = {
     v1: makeCounts(decidedOutcomes),
     v1beta1: makeCounts(decidedOutcomes),
     none: makeCounts(['invalid', 'overloaded', 'error']),
   };
-  const durations = makeRecord(outcomes, createDurations);
+  const durations = fillRecord(outcomes, createDurations);
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_token_reviews_total',

@@ -7,7 +7,7 @@ import {
   createDurations,
   createFamilies,
   createNamedCounts,
-  makeRecord,
+  fillRecord,
 } from './families.ts';
 
 const providerCalls = ['discovery', 'token'] as const;
@@ -40,11 +40,11 @@ export function createLoginMetrics<Action extends string, Outcome extends string
   { actions, outcomes }: LoginLabels<Action, Outcome>,
   inFlight: () => number,
 ) {
-  const requests = makeRecord(actions, () => makeRecord(outcomes, () => 0));
-  const durations = makeRecord(outcomes, createDurations);
-  const revalidations = createNamedCounts('authenticator', () => makeRecord(results, () => 0));
+  const requests = fillRecord(actions, () => fillRecord(outcomes, () => 0));
+  const durations = fillRecord(outcomes, createDurations);
+  const revalidations = createNamedCounts('authenticator', () => fillRecord(results, () => 0));
   const calls = createNamedCounts('provider', () =>
-    makeRecord(providerCalls, () => makeRecord(callResults, () => 0)),
+    fillRecord(providerCalls, () => fillRecord(callResults, () => 0)),
   );
   let isOn = false;
   const { counter, gauge, histogram } = createFamilies(registry);

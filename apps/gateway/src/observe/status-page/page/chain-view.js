@@ -1,14 +1,16 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
-import { createList, element, setText } from './element.js';
+import { createViewList, element, setText } from './element.js';
 import { createPlot, decisionKinds, decisions, latency } from './plots.js';
-import { count, describeState, sourceNames, span } from './words.js';
+import { countText, describeState, sourceNames, span } from './words.js';
 
 /** The sources of the answers that are counted. */
 const sources = /** @type {const} */ (['memory', 'redis', 'backend']);
 
 /** Shows the cards, in the order of the chain. @param {HTMLElement} list */
 export function createChainView(list) {
-  const show = /** @type {typeof createList<ReturnType<typeof createCard>>} */ (createList)(list);
+  const show = /** @type {typeof createViewList<ReturnType<typeof createCard>>} */ (createViewList)(
+    list,
+  );
   return (/** @type {StatusDocument} */ status) => {
     const { authenticators } = status;
     list.classList.toggle('compact', authenticators.length > 4);
@@ -95,12 +97,12 @@ function createFigures() {
     /** @param {AuthenticatorStatus} one */
     update({ history: { sum }, cached }) {
       for (const { name, value, row } of numbers) {
-        setText(value, count(sum[name]));
+        setText(value, countText(sum[name]));
         row.classList.toggle('zero', sum[name] === 0);
       }
       const usedSources = sources.filter((name) => cached || name === 'backend');
       const counts = usedSources
-        .map((name) => `${sourceNames[name]} ${count(sum[name])}`)
+        .map((name) => `${sourceNames[name]} ${countText(sum[name])}`)
         .join(' · ');
       const hasAnswers = sum.memory + sum.redis + sum.backend + sum.stale + sum.error > 0;
       setText(from, hasAnswers ? `Answers from ${counts}` : 'No reviews yet');

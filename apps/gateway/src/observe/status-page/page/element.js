@@ -22,7 +22,7 @@ export function element(tag, attributes, ...children) {
  * @param {HTMLElement} list
  * @returns {(views: readonly (readonly [key: string, create: () => View])[]) => ReadonlyMap<string, View>}
  */
-export function createList(list) {
+export function createViewList(list) {
   /** @type {ReadonlyMap<string, View>} */
   let shown = new Map();
   return (views) => {

@@ -1,6 +1,6 @@
 /** @import { StatusDocument } from '../collector.ts' */
 import { element, moment } from './element.js';
-import { certificateNames, count, counted, span } from './words.js';
+import { certificateNames, counted, countText, span } from './words.js';
 
 /** Lists the facts about this replica, except its authenticators. @param {StatusDocument} status */
 export function listFacts(status) {
@@ -32,7 +32,7 @@ function configFact({ config, at }) {
 function loadFact({ gateway, at }) {
   return fact(
     'Token reviews in progress',
-    [`${count(gateway.inFlight)} of at most ${count(gateway.maxInFlight)}`],
+    [`${countText(gateway.inFlight)} of at most ${countText(gateway.maxInFlight)}`],
     [`Sallyport ${gateway.version}, started ${span(at - gateway.startedAt)} ago`],
   );
 }
@@ -63,7 +63,7 @@ function cacheFact({ cache, authenticators }) {
     ],
     [shares.join(' · ')],
     [
-      `${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; `,
+      `${countText(cache.entries)} cached, of at most ${countText(cache.maxEntries)}; `,
       cache.redis === undefined ? 'no shared Redis' : `shared Redis ${health}`,
     ],
   );
@@ -93,14 +93,14 @@ function loginFact({ login }) {
   return fact(
     'Logins',
     [
-      `${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`,
+      `${countText(loggedIn)} since the start; ${countText(refused)} refused, ${countText(unanswered)} not answered`,
     ],
     [
-      `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`,
+      `${counted(loggedOut, 'session')} logged out, ${countText(sessionsRefused)} refused because of their user`,
     ],
     [
       element('code', {}, login.publicUrl),
-      `: ${count(login.inFlight)} of at most ${count(login.maxInFlight)} in progress`,
+      `: ${countText(login.inFlight)} of at most ${countText(login.maxInFlight)} in progress`,
     ],
   );
 }

@@ -1,6 +1,6 @@
 /** @import { StatusDocument } from '../collector.ts' */
 import { createChainView } from './chain-view.js';
-import { byId, clock, createList, element, moment, setText } from './element.js';
+import { byId, clock, createViewList, element, moment, setText } from './element.js';
 import { listFacts } from './facts-view.js';
 import { describeOverview, listNotices, sourceNames, took } from './words.js';
 
@@ -9,9 +9,9 @@ const interval = 2_000;
 const timeout = 5_000;
 
 const showChain = createChainView(byId('chain'));
-const showNotices = createList(byId('notices'));
-const showFacts = createList(byId('facts'));
-const showRecent = createList(byId('recent'));
+const showNotices = createViewList(byId('notices'));
+const showFacts = createViewList(byId('facts'));
+const showRecent = createViewList(byId('recent'));
 
 /** @param {StatusDocument} status */
 function show(status) {

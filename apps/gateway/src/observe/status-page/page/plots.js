@@ -1,7 +1,7 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { clock, element } from './element.js';
 import uPlot from './uplot.js';
-import { count, took } from './words.js';
+import { countText, took } from './words.js';
 
 /** The decisions in a plot, from the bottom up. `hatched` ones are distinguishable without their colour. */
 export const decisionKinds = /** @type {const} */ ([
@@ -42,7 +42,7 @@ export const decisions = {
   minHeight: 4,
   peak: (history) => {
     const max = Math.max(...(decisions.columns(history)[0] ?? []).map((value) => value ?? 0));
-    return max === 0 ? '' : `peak ${count(max)}`;
+    return max === 0 ? '' : `peak ${countText(max)}`;
   },
   describe: ({ counts }, index) => {
     const shownKinds = decisionKinds.filter(({ name }) => counts[name][index]);

@@ -9,13 +9,13 @@ const number = new Intl.NumberFormat('en');
 export const sourceNames = { memory: 'memory', redis: 'Redis', stale: 'stale', backend: 'backend' };
 
 /** @param {number} value */
-export function count(value) {
+export function countText(value) {
   return number.format(value);
 }
 
 /** Writes `1 answer`, `12 answers`. @param {number} value @param {string} singular @param {string} many */
 export function counted(value, singular, many = `${singular}s`) {
-  return `${count(value)} ${value === 1 ? singular : many}`;
+  return `${countText(value)} ${value === 1 ? singular : many}`;
 }
 
 /** Writes a time with three digits: `0.21ms`, `12.4ms`, `3.01s`. @param {number | null} seconds */
@@ -34,7 +34,7 @@ export function span(milliseconds) {
   if (seconds < 60) return `${seconds}s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
   if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)}h`;
-  return `${count(Math.floor(seconds / 86_400))}d`;
+  return `${countText(Math.floor(seconds / 86_400))}d`;
 }
 
 /**
@@ -92,7 +92,7 @@ function fromCache({ circuit, cached, outage }) {
 }
 
 /**
- * Writes the line at the top: whether users can log in. `spoken` is the title without the count, which changes all the
+ * Writes the line at the top: whether users can log in. `spoken` is the title without the number, which changes all the
  * time.
  *
  * @param {StatusDocument} status
