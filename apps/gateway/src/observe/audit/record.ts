@@ -4,7 +4,6 @@ import { createLogLimiter } from '../../base/logging/log-limiter.ts';
 import type { Entry } from '../../engine/revocation/list.ts';
 import type { RefusedSession } from '../../engine/sessions/with-sessions.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
-import type { LoginEvent } from '../login-event.ts';
 import {
   adminActionEntry,
   auditEntry,
@@ -12,6 +11,7 @@ import {
   type LineOrigin,
   toMicroseconds,
 } from './entry.ts';
+import type { LoginEvent } from './login-event.ts';
 
 type Fingerprint = (token: string) => string;
 

@@ -6,8 +6,8 @@ import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
 import type { TlsMaterial } from '../../http/tls.ts';
 import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
 import { describeDecision } from '../audit/entry.ts';
+import type { LoginEvent } from '../audit/login-event.ts';
 import type { Health, HealthChecks } from '../health.ts';
-import type { LoginEvent } from '../login-event.ts';
 import type { RefusedReloads } from '../metrics/refused-reloads.ts';
 import { createHistories, type Histories } from './history.ts';
 

@@ -1,4 +1,4 @@
-/** A request to the login server that was answered. The login server describes it, and this folder takes nothing from there. */
+/** A request to the login server that was answered. The login server describes it, and observers take nothing from there. */
 export interface LoginEvent {
   readonly action: string;
   readonly outcome: string;
