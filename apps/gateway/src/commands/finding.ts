@@ -20,6 +20,8 @@ export interface Finding {
   readonly problem?: ConfigProblem;
 }
 
+export type Findings = readonly Finding[];
+
 export type NamedFinding = Finding & { readonly check: string };
 
 export function toFinding(result: Finding['result'], { message, fix }: ProblemWords): Finding {
@@ -27,12 +29,12 @@ export function toFinding(result: Finding['result'], { message, fix }: ProblemWo
 }
 
 /** Makes the findings of a check that found one thing, and nothing wrong. */
-export function ok(detail: string): readonly Finding[] {
+export function ok(detail: string): Findings {
   return [{ result: 'ok', detail }];
 }
 
 /** Makes the findings of a check that found one thing, and warns of it. */
-export function warning(detail: string, fix?: string): readonly Finding[] {
+export function warning(detail: string, fix?: string): Findings {
   return [{ result: 'warning', detail, fix }];
 }
 
@@ -52,7 +54,7 @@ export function wholeDetail({ detail, fix }: Pick<Finding, 'detail' | 'fix'>): s
  */
 export async function runCheck(
   name: string,
-  run: () => readonly Finding[] | Promise<readonly Finding[]>,
+  run: () => Findings | Promise<Findings>,
   wording = (cause: string) => cause,
 ): Promise<readonly NamedFinding[]> {
   const nameFinding = (finding: Finding) => ({ check: name, ...finding });

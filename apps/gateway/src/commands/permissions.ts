@@ -5,13 +5,13 @@ import { tlsFileLimit } from '@sallyport/plugin-kit';
 import { shellQuoted } from '../base/shell-quoted.ts';
 import type { WatchedFile } from '../config/files/watcher.ts';
 import { readBytes } from '../config/read-text.ts';
-import { type Finding, warning } from './finding.ts';
+import { type Findings, warning } from './finding.ts';
 
 /** A TrustedFile decides who gets into the cluster. `secret`: it has a key, a password or a token. */
 export type TrustedFile = Pick<WatchedFile, 'file' | 'secret'>;
 
 /** Warns of files, and of the folders they are in, that others can change; and of secrets that others can read. */
-export async function checkPermissions(files: readonly TrustedFile[]): Promise<readonly Finding[]> {
+export async function checkPermissions(files: readonly TrustedFile[]): Promise<Findings> {
   // This platform has no users and modes of this kind.
   if (process.getuid === undefined) return [];
   const targets = new Map<string, boolean>();
@@ -48,7 +48,7 @@ async function checkPath(
   path: string,
   kind: 'file' | 'folder',
   effects: Readonly<Record<Access, string | false>>,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const stats = await stat(path).catch(() => undefined);
   // A folder in the place of a file is reported by the check that reads it.
   if (stats === undefined || stats.isDirectory() !== (kind === 'folder')) return [];

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { describeError } from '../../config/problems.ts';
 import type { ListenAddress } from '../../config/types.ts';
 import { authority, listen } from '../../http/http-server.ts';
-import { type Finding, toFinding } from '../finding.ts';
+import { type Findings, toFinding } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 
 /**
@@ -16,7 +16,7 @@ export async function checkAddress(
   setting: string,
   address: ListenAddress,
   files: readonly TrustedFile[],
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const server = createServer();
   try {
     await listen(server, address, setting);

@@ -14,7 +14,7 @@ import {
   issuesTokens,
 } from '../../runtime/authenticators.ts';
 import { joinAttempts } from '../connections.ts';
-import { type Finding, ok, toPlacedFinding, warning } from '../finding.ts';
+import { type Finding, type Findings, ok, toPlacedFinding, warning } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 import { checkLookedUpBy, directoryUse } from './check-directories.ts';
 import { checkKnownUsers } from './check-known-users.ts';
@@ -33,7 +33,7 @@ export interface TriedAuthenticator {
   readonly config: AuthenticatorConfig;
   /** Undefined if it could not be made, which is one of its findings. */
   readonly authenticator: Authenticator | undefined;
-  readonly findings: readonly Finding[];
+  readonly findings: Findings;
   /** The files that its plugin reads. */
   readonly files: readonly TrustedFile[];
 }
@@ -96,7 +96,7 @@ async function tryAuthenticator(
 }
 
 /** Names the authenticator and its package in findings that have no place in the config. */
-function namePackage(config: AuthenticatorConfig, findings: readonly Finding[]): Finding[] {
+function namePackage(config: AuthenticatorConfig, findings: Findings): Finding[] {
   const check = `authenticator ${config.name}`;
   return findings.map((finding) =>
     finding.problem
@@ -121,7 +121,7 @@ function checkLoginAbility(
 async function reach(
   { authenticator, config }: CreatedAuthenticator,
   use: DirectoryUse,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   try {
     const texts = await checkInTime(authenticator, answerLimit, use);
     if (texts.length > 0)
@@ -137,7 +137,7 @@ async function reach(
 async function checkIssuer(
   config: AuthenticatorConfig,
   gatewayConfig: CheckedConfig,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   if (!issuesTokens(config)) return [];
   const logger = pino({ level: 'silent' });
   const sessions = gatewayConfig.login?.sessions === config.name;

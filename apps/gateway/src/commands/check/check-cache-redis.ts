@@ -11,7 +11,7 @@ import { changeScript, putScript, takeScript } from '../../login/attempts/pendin
 import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, ok, toFinding, warning } from '../finding.ts';
+import { type Findings, ok, toFinding, warning } from '../finding.ts';
 import { roundedDuration } from '../times.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 
@@ -19,9 +19,9 @@ import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 export async function checkCacheRedis(
   context: CommandContext,
   config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   if (config.cache.redis === undefined) return [];
-  const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
+  const look = async (redis: ProbedRedis): Promise<Findings> => {
     const listing = await readListing(redis);
     await tryRights(redis);
     if (config.login?.browser) await tryLogin(redis);
@@ -84,7 +84,7 @@ async function tryLogin(redis: ProbedRedis): Promise<void> {
 function checkList(
   { revision }: Pick<Listing, 'revision'>,
   startsWithoutBlocks: boolean,
-): readonly Finding[] {
+): Findings {
   if (isWholeList(revision) || startsWithoutBlocks) return [];
   const problem = 'it has no revocation list, since it is new or lost its data';
   return warning(
@@ -94,10 +94,7 @@ function checkList(
 }
 
 /** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */
-function checkKeys({
-  now,
-  replicas,
-}: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
+function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): Findings {
   const effect = 'a block that one of them writes has no effect on the other';
   return replicas
     .filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor)
@@ -109,7 +106,7 @@ function checkKeys({
 }
 
 /** Warns if the clocks differ by more than 30 s. @param redis milliseconds since 1970 at Redis, as `now` is at this host */
-export function checkClock(redis: number, now: number): readonly Finding[] {
+export function checkClock(redis: number, now: number): Findings {
   const difference = Math.abs(redis - now);
   // A smaller difference has no effect.
   if (difference <= 30_000) return [];
@@ -120,7 +117,7 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   );
 }
 
-async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
+async function checkPolicy(redis: ProbedRedis): Promise<Findings> {
   const servers = await readServers(redis, 'cache', 'maxmemory-policy is noeviction');
   const lost = "the revocation list and the lockout guard's counts";
   return 'problem' in servers ? servers.problem : evictionProblems(servers.all, lost);

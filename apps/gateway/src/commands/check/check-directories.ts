@@ -4,7 +4,7 @@ import type { AuthenticatorConfig } from '../../config/types.ts';
 import { joinValues } from '../../engine/directory/with-directory.ts';
 import { directoryProblems } from '../../runtime/assemble-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, toPlacedFinding, warning } from '../finding.ts';
+import { type Findings, toPlacedFinding, warning } from '../finding.ts';
 import { createList } from './check-known-users.ts';
 
 /** Returns how `directory` of the config uses an authenticator. */
@@ -23,9 +23,7 @@ export function directoryUse(
  *
  * @param created including closed ones. Each that could not be made is an error already
  */
-export function checkDirectoryAbility(
-  created: Parameters<typeof directoryProblems>[0],
-): readonly Finding[] {
+export function checkDirectoryAbility(created: Parameters<typeof directoryProblems>[0]): Findings {
   return directoryProblems(created).map((problem) => toPlacedFinding('error', problem));
 }
 
@@ -38,7 +36,7 @@ interface Listed {
  * Warns of users without what `directory.by` looks them up by: each review of theirs is an error. A plugin that knows no users lists
  * one of each kind that it can give.
  */
-export function checkLookedUpBy({ config, authenticator }: Listed): readonly Finding[] {
+export function checkLookedUpBy({ config, authenticator }: Listed): Findings {
   const { name, directory, withhold } = config;
   if (directory === undefined || directory.by === 'username') return [];
   const { authenticator: directoryName, by: lookUpKey } = directory;

@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../../config/types.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 
 /** Matches the domains that no one has (RFC 2606), and hosts below them. */
 const ofExamples = /(?<![\w-])example\.(com|net|org)(?![\w.-])/i;
@@ -12,7 +12,7 @@ type NamingConfig = Pick<GatewayConfig, 'login' | 'provenance'> & {
  * Warns of names of the examples that are still in the config, and that nothing else would find: no one connects to them here. The hosts of
  * backends are not among them, since their authenticators can't be reached then.
  */
-export function checkExamples({ server, login, provenance }: NamingConfig): readonly Finding[] {
+export function checkExamples({ server, login, provenance }: NamingConfig): Findings {
   const clusters = Object.entries(login?.clusters ?? {}).flatMap(([name, { audience, server }]) => [
     [`login.clusters.${name}.audience`, audience] as const,
     [`login.clusters.${name}.server`, server] as const,

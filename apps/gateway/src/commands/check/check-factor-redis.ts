@@ -6,18 +6,18 @@ import { createFactorStore, replaceScript } from '../../login/factors/factor-sto
 import { withFactorRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { readAll, unreadableText } from '../factors/list.ts';
-import { type Finding, ok, toFinding } from '../finding.ts';
+import { type Findings, ok, toFinding } from '../finding.ts';
 import { evictionProblems, luaProblems, persistenceProblems, readServers } from './redis-info.ts';
 
 /** Reaches the Redis of second factors, and tries what the gateway and its commands do there. */
 export async function checkFactorRedis(
   context: CommandContext,
   config: Pick<GatewayConfig, 'cache' | 'baseDirectory' | 'login'>,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const secondFactor = config.login?.secondFactor;
   // Without sealing keys, which are in `cache.redis`, no one gets this config.
   if (secondFactor === undefined || config.cache.redis === undefined) return [];
-  const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
+  const look = async (redis: ProbedRedis): Promise<Findings> => {
     await tryRights(redis);
     const { readable, unreadable } = await readAll(createFactorStore(redis, context.now));
     const [unreadableRecord] = unreadable;

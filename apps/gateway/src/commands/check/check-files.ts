@@ -8,7 +8,7 @@ import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, ok, runCheck, warning } from '../finding.ts';
+import { type Finding, type Findings, ok, runCheck, warning } from '../finding.ts';
 import { listNames } from '../init/hosts.ts';
 import { loginNames, names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
@@ -30,7 +30,7 @@ export function checkCertificates(
 export async function checkLoginCertificate(
   context: CommandContext,
   { login, baseDirectory }: Pick<GatewayConfig, 'login' | 'baseDirectory'>,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   if (login === undefined) return [];
   return checkTls(login.tls && readTlsMaterial(login.tls, 'login'), (certificate) =>
     urlProblem(context, certificate, login, baseDirectory),
@@ -41,7 +41,7 @@ export async function checkLoginCertificate(
 export async function checkLogin({
   login,
   cache,
-}: Pick<GatewayConfig, 'login' | 'cache'>): Promise<readonly Finding[]> {
+}: Pick<GatewayConfig, 'login' | 'cache'>): Promise<Findings> {
   if (login === undefined) return [];
   const authorities = listAuthorities(login).map(({ setting, file }) => {
     const readAuthority = async () => {
@@ -74,10 +74,7 @@ export async function checkLogin({
  * Warns of the certificate of a server in the place of a CA. kubectl trusts it (Go takes a root as it is), but only until the API server
  * gets another one. A certificate that has signed itself has no CA above it.
  */
-function authorityProblems(
-  certificates: readonly X509Certificate[],
-  place: string,
-): readonly Finding[] {
+function authorityProblems(certificates: readonly X509Certificate[], place: string): Findings {
   const [server] = certificates;
   if (server === undefined || certificates.some(isAnchor)) return [];
   const detail =
@@ -91,7 +88,7 @@ function authorityProblems(
  * Compares the CA that kubeconfigs get, or the CAs that this machine knows where they get none, with the certificate that they meet. A
  * file that can't be read is reported elsewhere.
  */
-async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readonly Finding[]> {
+async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<Findings> {
   if (tls === undefined) return [];
   try {
     const chain = parseCertificates(await readBytes(tls.certFile, tlsFileLimit));
@@ -129,9 +126,9 @@ const completeChain =
 /** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
 async function checkTls(
   reading: Promise<TlsMaterial> | undefined,
-  findProblems: (server: X509Certificate) => Promise<readonly Finding[]>,
+  findProblems: (server: X509Certificate) => Promise<Findings>,
   advice = '',
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   if (reading === undefined) return ok('none: plain HTTP on loopback');
   const { cert, certificates, warnings } = await reading;
   const server = new X509Certificate(cert);
@@ -151,7 +148,7 @@ async function addressProblems(
   certificate: X509Certificate,
   { listen: { host, port }, tls }: ServerConfig,
   folder: string,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
   const isAnyAddress = host === '::' || host === '0.0.0.0';
   if (tls === undefined || isAnyAddress || hosts.some((name) => isFor(certificate, name)))
@@ -173,7 +170,7 @@ async function urlProblem(
   certificate: X509Certificate,
   { publicUrl, tls }: LoginConfig,
   folder: string,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (tls === undefined || isFor(certificate, host)) return [];
   const reissueText = await reissue(context, tls, [host], {

@@ -3,7 +3,7 @@ import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createIdentityPolicy, credentialIdKey } from '../../engine/chain/identity-policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Finding, type Findings, warning } from '../finding.ts';
 
 const withoutUid = warning(
   'users of login.authenticators have no uid, so a new user with the same name gets their sessions',
@@ -20,7 +20,7 @@ const maxListed = 5;
 export function checkKnownUsers(
   { authenticator, config }: CreatedAuthenticator,
   gatewayConfig: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
-): readonly Finding[] {
+): Findings {
   const nameUser = createIdentityPolicy(gatewayConfig, config);
   const refused = createList();
   const doubled = createList();
@@ -81,7 +81,7 @@ export function createList() {
       result: Finding['result'],
       word: (count: number, list: string) => string,
       fix: string,
-    ): readonly Finding[] {
+    ): Findings {
       const ending = count > listed.length ? `, and ${count - listed.length} more` : '';
       return count === 0 ? [] : [{ result, detail: word(count, listed.join('; ') + ending), fix }];
     },

@@ -1,13 +1,11 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 
 /**
  * Warns of API servers on the host name of the login server: cookies know no ports. On a loopback address, someone tries it out.
  */
-export function checkLoginHost({
-  login,
-}: Partial<Pick<GatewayConfig, 'login'>>): readonly Finding[] {
+export function checkLoginHost({ login }: Partial<Pick<GatewayConfig, 'login'>>): Findings {
   if (login?.browser !== true) return [];
   const { hostname } = new URL(login.publicUrl);
   if (isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'))) return [];

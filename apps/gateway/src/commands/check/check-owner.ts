@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { nameOfGroup } from '../../config/permission.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 import { names } from '../init/layout.ts';
 import type { TrustedFile } from '../permissions.ts';
 
@@ -40,7 +40,7 @@ export async function checkOwner(
   { file, baseDirectory }: Pick<GatewayConfig, 'file' | 'baseDirectory'>,
   files: readonly TrustedFile[],
   account: ServiceAccount | undefined,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   if (account === undefined) return [];
   const publicFiles = files.filter(({ secret }) => secret !== true);
   const trusted = [file, ...publicFiles.map((publicFile) => publicFile.file)];

@@ -10,7 +10,7 @@ import {
   redirectUri,
 } from '../../runtime/assemble-provider.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, ok, runCheck, toPlacedFinding, warning } from '../finding.ts';
+import { type Finding, type Findings, ok, runCheck, toPlacedFinding, warning } from '../finding.ts';
 
 type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
@@ -22,7 +22,7 @@ type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 export async function checkProviders(
   config: Pick<GatewayConfig, 'login'>,
   created: readonly Created[],
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const { login } = config;
   if (login === undefined) return [];
   const problems = providerProblems(config, created).map((problem) =>
@@ -40,7 +40,7 @@ async function checkProvider(
   provider: ProviderConfig,
   { config, authenticator }: Created,
   login: LoginConfig,
-): Promise<readonly Finding[]> {
+): Promise<Findings> {
   const issuer = findIssuer(provider, authenticator);
   if (issuer === undefined) return [];
   const check = `login provider ${name}`;
@@ -62,7 +62,7 @@ async function checkProvider(
 }
 
 /** Some providers, such as Google, let no one register an address. A loopback address is for trying it out. */
-function addressWarning({ publicUrl, providers }: LoginConfig): readonly Finding[] {
+function addressWarning({ publicUrl, providers }: LoginConfig): Findings {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (Object.keys(providers).length === 0 || isIP(host) === 0 || isLoopback(host)) return [];
   return warning(

@@ -1,7 +1,7 @@
 import type { GatewayConfig, LoginConfig, SecondFactorConfig } from '../../config/types.ts';
 import { createFactorPolicy, type FactorPolicy } from '../../login/factors/policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, ok, warning } from '../finding.ts';
+import { type Findings, ok, warning } from '../finding.ts';
 
 interface Created {
   readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews' | 'username'>;
@@ -20,7 +20,7 @@ const takesPasswords = ({ config, authenticator }: Created): boolean =>
 export function checkSecondFactor(
   { login }: Pick<GatewayConfig, 'login'>,
   created: readonly Created[],
-): readonly Finding[] {
+): Findings {
   const secondFactor = login?.secondFactor;
   if (login === undefined || secondFactor === undefined) return [];
   const { isCovered } = createFactorPolicy(login);
@@ -105,7 +105,7 @@ function sharedPrefixes(
 }
 
 /** Names the authenticators whose tokens are not from a login. */
-function otherTokens(login: LoginConfig, created: readonly Created[]): readonly Finding[] {
+function otherTokens(login: LoginConfig, created: readonly Created[]): Findings {
   const names = created
     .filter(
       (link) => link.config.reviews && link.config.name !== login.sessions && !takesPasswords(link),

@@ -1,6 +1,6 @@
 import type { Authenticator } from '@sallyport/authenticator';
 import type { AuthenticatorConfig, LoginConfig } from '../../config/types.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 
 /** An authenticator that is asked about a name and a password. */
 interface LoginAuthenticator {
@@ -25,7 +25,7 @@ interface Tried {
 export function checkSharedNames(
   chain: readonly Tried[],
   login: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined,
-): readonly Finding[] {
+): Findings {
   // Sessions have the names of users of other authenticators.
   const naming = chain.filter(({ config }) => config.name !== login?.sessions);
   const created = naming.flatMap(({ config, authenticator }) =>
@@ -57,7 +57,7 @@ export function checkSharedNames(
 export function findSharedNames(
   chain: readonly LoginAuthenticator[],
   login: readonly string[] = [],
-): readonly Finding[] {
+): Findings {
   const able = chain.filter(({ authenticator }) => authenticator.loginToken !== undefined);
   const groups: LoginAuthenticator[][] = [];
   for (const link of able.filter(({ config }) => config.reviews)) {
@@ -89,7 +89,7 @@ function joinNames(group: readonly LoginAuthenticator[]): string {
   return group.map(({ config }) => config.name).join(', ');
 }
 
-function describe(names: string, place: string): readonly Finding[] {
+function describe(names: string, place: string): Findings {
   return warning(
     `${names}: they are asked in this order about a name and a password ${place}, and the first one that knows the name decides. ` +
       'A user of a later one whose name an earlier one also knows is refused, even with the right password. If an earlier ' +
@@ -100,7 +100,7 @@ function describe(names: string, place: string): readonly Finding[] {
 }
 
 /** Finds authenticators whose users of one name are one user to Kubernetes, whatever they typed. */
-function findSharedPrefixes(configs: readonly Tried['config'][]): readonly Finding[] {
+function findSharedPrefixes(configs: readonly Tried['config'][]): Findings {
   const groups = Map.groupBy(configs, ({ username }) => username.prefix);
   return [...groups].flatMap(([prefix, group]) => {
     if (group.length < 2) return [];

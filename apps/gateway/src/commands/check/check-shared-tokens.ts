@@ -1,5 +1,5 @@
 import type { AuthenticatorConfig } from '../../config/types.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 
 interface Tried<Ability extends string> {
   readonly config: Pick<AuthenticatorConfig, 'name' | 'problem'>;
@@ -8,7 +8,7 @@ interface Tried<Ability extends string> {
 }
 
 /** Warns of each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, is no prefix. */
-export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): readonly Finding[] {
+export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): Findings {
   const marked = chain.flatMap(({ config: { name }, authenticator }) => {
     const prefix = authenticator?.tokenPrefix;
     return typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [];
@@ -32,7 +32,7 @@ export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): read
 }
 
 /** Warns of each pair of authenticators whose tokens have their records in one place. A store that is not a text is no store. */
-export function checkTokenStores(chain: readonly Tried<'tokenStore'>[]): readonly Finding[] {
+export function checkTokenStores(chain: readonly Tried<'tokenStore'>[]): Findings {
   return chain.flatMap((earlier, index) => {
     const tokenStore = earlier.authenticator?.tokenStore;
     if (typeof tokenStore !== 'string' || tokenStore === '') return [];

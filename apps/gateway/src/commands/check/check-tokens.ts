@@ -2,16 +2,13 @@ import { printable } from '../../base/logging/printable.ts';
 import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 
 /** The parts of a config that decide about tokens. */
 export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'>;
 
 /** Checks which tokens an authenticator is asked about, and which it accepts. */
-export function checkTokens(
-  created: CreatedAuthenticator,
-  config: CheckedParts,
-): readonly Finding[] {
+export function checkTokens(created: CreatedAuthenticator, config: CheckedParts): Findings {
   return [...checkAudiences(created, config), ...checkRecognition(created, config)];
 }
 
@@ -26,7 +23,7 @@ const unknownAudiences = {
 function checkAudiences(
   { authenticator, config }: CreatedAuthenticator,
   { server, login }: CheckedParts,
-): readonly Finding[] {
+): Findings {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const accepted = new Set([...server.apiAudiences, ...clusters]);
   // People log in with these tokens, and no API server has to accept them.
@@ -61,7 +58,7 @@ function checkAudiences(
 function checkRecognition(
   { authenticator, config }: CreatedAuthenticator,
   { authenticators }: CheckedParts,
-): readonly Finding[] {
+): Findings {
   // Its look-ups cost nothing, so no token leaves the gateway.
   const isLocal = config.plugin.caching === 'none';
   if (authenticator.recognizes !== undefined || isLocal || authenticators.length < 2) return [];

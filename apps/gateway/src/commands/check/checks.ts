@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../../config/types.ts';
 import { probeOutput } from '../../observe/audit/output.ts';
 import type { CommandContext } from '../context.ts';
-import { type Finding, ok, toPlacedFinding } from '../finding.ts';
+import { type Findings, ok, toPlacedFinding } from '../finding.ts';
 import { checkPermissions, type TrustedFile } from '../permissions.ts';
 import { checkAddress } from './check-address.ts';
 import type { TriedAuthenticator } from './check-authenticators.ts';
@@ -31,7 +31,7 @@ export interface Check {
   /** The first column of its findings, unless they have a name of their own. */
   readonly name: string;
   /** What it throws becomes an error. */
-  run(context: CheckContext): readonly Finding[] | Promise<readonly Finding[]>;
+  run(context: CheckContext): Findings | Promise<Findings>;
 }
 
 /** All checks, in the order of what is printed. They run at the same time. */
@@ -98,7 +98,7 @@ function checkListen(section: 'server' | 'admin' | 'login'): Check {
 }
 
 /** Checks whether the user who runs this could write the audit trail. It creates no file. */
-async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
+async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<Findings> {
   if (audit === undefined) return [];
   await probeOutput(audit);
   return ok(audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`);

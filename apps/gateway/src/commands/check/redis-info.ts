@@ -5,7 +5,7 @@ import {
   type ServerInfo,
 } from '@sallyport/redis-connection';
 import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
-import { type Finding, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 
 /**
  * Asks each server of a Redis for INFO, which is a right of its own.
@@ -28,7 +28,7 @@ export function evictionProblems(
   servers: readonly ServerInfo[],
   lost: string,
   effect = '',
-): readonly Finding[] {
+): Findings {
   const policies = servers.map(({ maxmemory_policy: policy }) => policy);
   const evicting = policies.filter((policy) => policy !== 'noeviction');
   if (evicting.length === 0) return [];
@@ -45,16 +45,13 @@ export function evictionProblems(
 }
 
 /** Finds a Redis whose Lua has known holes: who may run scripts there could take it over. */
-export async function luaProblems(redis: ProbedRedis, use: RedisUse): Promise<readonly Finding[]> {
+export async function luaProblems(redis: ProbedRedis, use: RedisUse): Promise<Findings> {
   const problem = await redis.probe(use, findLuaProblem);
   return problem ? [{ result: 'warning', ...problem }] : [];
 }
 
 /** Finds a Redis that loses second factors when it restarts. @param effect what follows then */
-export function persistenceProblems(
-  servers: readonly ServerInfo[],
-  effect: string,
-): readonly Finding[] {
+export function persistenceProblems(servers: readonly ServerInfo[], effect: string): Findings {
   const volatile = servers.find(({ aof_enabled: enabled }) => enabled !== '1');
   if (volatile === undefined) return [];
   const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = volatile;
