@@ -64,10 +64,8 @@ async function withRedis<Result>(
   work: (redis: ProbedRedis) => Promise<Result>,
 ): Promise<Result> {
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
-  const pool = createRedisPool({
-    logger: await context.createLogger('error'),
-    onError: () => undefined,
-  });
+  const logger = await context.createLogger('error');
+  const pool = createRedisPool({ logger, onError: () => undefined });
   const lease = await pool.acquire(...place);
   try {
     return await work(lease.redis);
@@ -158,10 +156,8 @@ export async function withAuthenticators<Result>(
   logger: Logger,
   work: (created: readonly CreatedAuthenticator[]) => Result | Promise<Result>,
 ) {
-  const created = await createAuthenticators(config, {
-    logger,
-    attempts: joinAttempts(config).attempts,
-  });
+  const { attempts } = joinAttempts(config);
+  const created = await createAuthenticators(config, { logger, attempts });
   try {
     return await work(created);
   } finally {

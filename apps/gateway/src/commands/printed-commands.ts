@@ -10,7 +10,7 @@ function readProgram({ environment, isCheckout }: Invocation): string {
 }
 
 /** Refuses a SALLYPORT_COMMAND that no line for a shell can begin with. An empty one is as good as none. @throws UsageError */
-export function checkProgram({ environment }: Pick<Invocation, 'environment'>): void {
+export function checkProgram({ environment }: Invocation): void {
   const { SALLYPORT_COMMAND: program = '' } = environment;
   if (program === '' || (program.trim() !== '' && printable(program) === program)) return;
   throw new UsageError(
@@ -23,9 +23,7 @@ export function checkProgram({ environment }: Pick<Invocation, 'environment'>): 
  * Returns the script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it;
  * undefined for everyone else. It changes what is printed, and nothing that is done.
  */
-export function helpdeskScript({
-  environment,
-}: Pick<Invocation, 'environment'>): string | undefined {
+export function helpdeskScript({ environment }: Invocation): string | undefined {
   return environment.SALLYPORT_HELPDESK || undefined;
 }
 

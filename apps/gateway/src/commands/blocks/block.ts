@@ -19,13 +19,7 @@ import { momentText, roundedDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, planEntry } from '../users/subject.ts';
 import { unreadableRemark } from './remarks.ts';
-import {
-  entryJson,
-  mayStillBeRefused,
-  mayStillPass,
-  publishWithInterrupt,
-  report,
-} from './report.ts';
+import { entryJson, mayStillBeRefused, mayStillPass, publishEntry, report } from './report.ts';
 
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
@@ -58,7 +52,7 @@ export async function block(
   const wordsFor = (name: string) => ['block', '--user', name, ...blockArgs];
   if (checked && options.exact !== true) refuseOtherName(context, checked, wordsFor);
   let replaced: Entry | undefined;
-  const publication = await publishWithInterrupt(context, config, options, (listing) => {
+  const publication = await publishEntry(context, config, options, (listing) => {
     replaced = findBlock(selectBlocks(listing), draft);
     return { ...draft, until: listing.now + length };
   });
@@ -100,7 +94,7 @@ function blockText(
 export async function unblock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await planEntry(context, options, 'unblock', [...blockable, 'digest']);
   try {
-    const publication = await publishWithInterrupt(context, config, options, (listing) => {
+    const publication = await publishEntry(context, config, options, (listing) => {
       const { name, until } = findEndable(context, listing, draft);
       return { ...draft, name, until };
     });

@@ -13,7 +13,7 @@ import { momentText } from '../times.ts';
 import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { type EntryOptions, planEntry } from '../users/subject.ts';
-import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
+import { mayStillBeRefused, publishEntry, report } from './report.ts';
 
 export async function lockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(context, options);
@@ -86,7 +86,7 @@ export async function unlock(context: CommandContext, options: EntryOptions): Pr
   const cleared = await withCacheRedis(context, config, (redis) =>
     clearLockouts(redis, config, draft.name),
   );
-  const publication = await publishWithInterrupt(context, config, options, ({ now }) => ({
+  const publication = await publishEntry(context, config, options, ({ now }) => ({
     ...draft,
     until: now + unlockLifetime,
   }));

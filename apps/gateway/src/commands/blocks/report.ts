@@ -32,7 +32,7 @@ export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCa
  *
  * @param options of the command: how long it waits, and for how many replicas
  */
-export function publishWithInterrupt(
+export function publishEntry(
   context: CommandContext,
   config: GatewayConfig,
   { wait, expect }: Omit<ConfirmationWait, 'signal'>,

@@ -27,11 +27,7 @@ export async function schema(context: CommandContext, options: ConfigOptions): P
 export async function check(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
   const findings = await inspect(context, options);
   if (options.output === 'json') {
-    const inJson = findings.map((finding) => ({
-      ...finding,
-      detail: wholeDetail(finding),
-      fix: undefined,
-    }));
+    const inJson = findings.map((f) => ({ ...f, detail: wholeDetail(f), fix: undefined }));
     printJson(context, { findings: inJson });
   } else {
     // This is not printTable, since a detail may have several lines.
@@ -52,12 +48,8 @@ async function inspect(
 ): Promise<readonly NamedFinding[]> {
   try {
     const config = await loadConfig(await configFile(command, options), command.environment);
-    const context = {
-      command,
-      config,
-      files: listFiles(config),
-      authenticators: tryAuthenticators(config),
-    };
+    const authenticators = tryAuthenticators(config);
+    const context = { command, config, files: listFiles(config), authenticators };
     const findings = await Promise.all(
       checks.map(({ name, run }) => runCheck(name, () => run(context))),
     );
@@ -70,9 +62,6 @@ async function inspect(
       'this config has errors, so its files, addresses and backends were not checked',
       'correct the config, and run check again',
     );
-    return error.problems.map((problem) => ({
-      check: 'config',
-      ...toPlacedFinding('error', problem),
-    }));
+    return error.problems.map((p) => ({ check: 'config', ...toPlacedFinding('error', p) }));
   }
 }

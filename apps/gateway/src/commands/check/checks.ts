@@ -51,28 +51,28 @@ export const checks: readonly Check[] = [
   { name: 'login', run: ({ config }) => checkLogin(config) },
   {
     name: 'authenticator',
-    run: async (context) => (await context.authenticators).flatMap(({ findings }) => findings),
+    run: async (c) => (await c.authenticators).flatMap(({ findings }) => findings),
   },
   {
     name: 'token prefixes',
-    run: async ({ authenticators }) => checkTokenPrefixes(await authenticators),
+    run: async (c) => checkTokenPrefixes(await c.authenticators),
   },
   {
     name: 'token stores',
-    run: async ({ authenticators }) => checkTokenStores(await authenticators),
+    run: async (c) => checkTokenStores(await c.authenticators),
   },
   {
     name: 'shared names',
-    run: async ({ config, authenticators }) => checkSharedNames(await authenticators, config.login),
+    run: async (c) => checkSharedNames(await c.authenticators, c.config.login),
   },
   { name: 'directory', run: async (context) => checkDirectoryAbility(await listCreated(context)) },
   {
     name: 'login',
-    run: async (context) => checkProviders(context.config, await listCreated(context)),
+    run: async (c) => checkProviders(c.config, await listCreated(c)),
   },
   {
     name: 'second factor',
-    run: async (context) => checkSecondFactor(context.config, await listCreated(context)),
+    run: async (c) => checkSecondFactor(c.config, await listCreated(c)),
   },
   { name: 'permissions', run: async (context) => checkPermissions(await listAllFiles(context)) },
   {
@@ -111,9 +111,6 @@ async function listCreated({ authenticators }: Pick<CheckContext, 'authenticator
 }
 
 /** Lists the files of the config, and the files that the plugins read. */
-export async function listAllFiles({
-  files,
-  authenticators,
-}: Pick<CheckContext, 'files' | 'authenticators'>): Promise<readonly TrustedFile[]> {
+export async function listAllFiles({ files, authenticators }: CheckContext) {
   return [...files, ...(await authenticators).flatMap((link) => link.files)];
 }

@@ -26,20 +26,11 @@ export function acceptedSession(
   return session?.provider || session?.amr ? session : undefined;
 }
 
-export function sessionJson({
-  authenticator,
-  since,
-  until,
-  amr,
-  provider,
-}: ExplainedSession): object {
-  const dates = { since: new Date(since), until: new Date(until) };
-  return {
-    authenticator,
-    ...dates,
-    ...(amr && { amr }),
-    ...(provider && { provider: providerJson(provider) }),
-  };
+export function sessionJson(session: ExplainedSession): object {
+  const { authenticator, amr, provider } = session;
+  const since = new Date(session.since);
+  const until = new Date(session.until);
+  return { authenticator, since, until, amr, provider: provider && providerJson(provider) };
 }
 
 const groupsBy = {

@@ -4,7 +4,7 @@ import { listedFactors } from '../../login/factors/factor-record.ts';
 import type { FactorStore } from '../../login/factors/factor-store.ts';
 import { createFactorPolicy } from '../../login/factors/policy.ts';
 import { clearLockouts, forgotLine, unlockLifetime } from '../blocks/lockouts.ts';
-import { publishWithInterrupt } from '../blocks/report.ts';
+import { publishEntry } from '../blocks/report.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, printRemark } from '../output.ts';
@@ -108,7 +108,7 @@ async function publish(
     const cleared = await withCacheRedis(context, config, (redis) =>
       clearLockouts(redis, config, name),
     );
-    await publishWithInterrupt(context, config, { wait: 0 }, ({ now }) => ({
+    await publishEntry(context, config, { wait: 0 }, ({ now }) => ({
       ...draft,
       action: 'unlock',
       until: now + unlockLifetime,

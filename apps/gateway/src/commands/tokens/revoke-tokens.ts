@@ -1,7 +1,7 @@
 import type { RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
 import { describeCause, describeError } from '../../config/problems.ts';
-import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
+import { mayStillPass, publishEntry, report } from '../blocks/report.ts';
 import type { CommandContext } from '../context.ts';
 import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
@@ -172,7 +172,7 @@ async function forget(
     return (options.expect ?? 0) > 0 ? exitCodes.failure : exitCodes.success;
   }
   const publish = () =>
-    publishWithInterrupt(context, config, options, ({ now }) => ({
+    publishEntry(context, config, options, ({ now }) => ({
       ...draft,
       until: now + rememberedFor,
     }));
