@@ -21,12 +21,8 @@ export function createSingleFlight<Result>(onJoined: () => void) {
   };
   const start = (name: string, revision: number, begin: Begin<Result>) => {
     const controller = new AbortController();
-    const lookup: Lookup<Result> = {
-      answer: begin(controller.signal),
-      revision,
-      controller,
-      callers: 0,
-    };
+    const answer = begin(controller.signal);
+    const lookup: Lookup<Result> = { answer, revision, controller, callers: 0 };
     lookups.set(name, lookup);
     const end = () => remove(name, lookup);
     lookup.answer.then(end, end);

@@ -107,11 +107,8 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
     /** @throws AuthenticatorError `unavailable`, immediately, when the call must not go out */
     admit(): CircuitPermit {
       if (state === 'open') {
-        const wait = openUntil - now();
-        if (wait > 0)
-          throw refusal(
-            `circuit open, next call in ${durationText(Math.ceil(wait / 1000) * 1000)}`,
-          );
+        const wait = Math.ceil((openUntil - now()) / 1000) * 1000;
+        if (wait > 0) throw refusal(`circuit open, next call in ${durationText(wait)}`);
         enter('half-open');
       }
       const probe = state === 'half-open';

@@ -122,10 +122,8 @@ function rules(
   const nameViolation = (name: string, prefix: string | undefined): Violation | undefined => {
     if (prefix !== undefined)
       return { rule: `the prefix ${prefix} belongs to another authenticator`, name };
-    if (name.startsWith('system:') && !systemNameAllowed(name)) {
-      return { rule: 'a system: name is not in allowSystemNames', name };
-    }
-    return undefined;
+    const isRefused = name.startsWith('system:') && !systemNameAllowed(name);
+    return isRefused ? { rule: 'a system: name is not in allowSystemNames', name } : undefined;
   };
   return (user) => {
     const groups = user.groups ?? [];

@@ -106,11 +106,8 @@ export function withProvenance(
   };
   return createDecidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
-    const extra = {
-      ...decision.user.extra,
-      ...from,
-      [`${keyPrefix}/credential`]: [fingerprint(token)],
-    };
+    const credential = { [`${keyPrefix}/credential`]: [fingerprint(token)] };
+    const extra = { ...decision.user.extra, ...from, ...credential };
     return { ...decision, user: { ...decision.user, extra } };
   });
 }

@@ -98,14 +98,8 @@ export function createSharedAttempt(
       const isOver = until !== undefined && now() >= until;
       const mayDouble = now() - begunAt >= maxWait;
       const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
-      const { admission, hasSlot } = await inquire(hash, {
-        id,
-        slots,
-        rightAt,
-        timeLimit,
-        begunAt,
-        mayDouble,
-      });
+      const inquiry = { id, slots, rightAt, timeLimit, begunAt, mayDouble };
+      const { admission, hasSlot } = await inquire(hash, inquiry);
       if (admission !== 'admit' && hasSlot) settle('unavailable');
       // The name of counted attempts may be missing: they were never settled, or Redis has lost it. Commands find it from now on.
       if (admission === 'throttled' || admission === 'invalid-credentials') hash.note();
@@ -231,11 +225,8 @@ function createSharedHash(
   };
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
-    const current = records.read(fields, time, {
-      window: settings().window,
-      abandonedAfter,
-      knownFor,
-    });
+    const lifetimes = { window: settings().window, abandonedAfter, knownFor };
+    const current = records.read(fields, time, lifetimes);
     const staleFields = [...current.foreign, ...current.expired];
     if (staleFields.length > 0) redis.send('lockout', (client) => client.hdel(key, ...staleFields));
     if (removed + current.foreign.length > 0) onForeign(removed + current.foreign.length);
@@ -273,12 +264,8 @@ function createSharedHash(
   /** Gives the slot back, or counts it; counts an attempt without a slot as well. No one waits for it. */
   function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
     const attempt = { id, outcome, wasRight, time: redisTime() };
-    const { removedFields, addedFields } = makeChanges(attempt, {
-      records,
-      secrets,
-      last,
-      abandonedAfter,
-    });
+    const knownRecords = { records, secrets, last, abandonedAfter };
+    const { removedFields, addedFields } = makeChanges(attempt, knownRecords);
     if (outcome === 'refused' || outcome === 'unanswered') note();
     const args = [
       outcome === 'accepted' ? knownFor : minLifetime(),

@@ -122,11 +122,8 @@ async function readLockout(
 ) {
   const key = makeSubjectKey(redis, name);
   const { now, fields } = await readHash(redis, key);
-  const { attempts } = createRecords(redis, key).read(fields, now, {
-    window,
-    abandonedAfter,
-    knownFor: 0,
-  });
+  const lifetimes = { window, abandonedAfter, knownFor: 0 };
+  const { attempts } = createRecords(redis, key).read(fields, now, lifetimes);
   const ends = attempts
     .flatMap(({ state, time }) => (state === 'pending' ? [] : [time + window]))
     .sort((a, b) => b - a);

@@ -126,11 +126,9 @@ export function changeTowards(
   );
   const missingCopies = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
   const ids = new Set(target.map(({ id }) => id));
-  const names = [...fields].map(([field, isOpened]) => ({
-    field,
-    isOpened,
-    ...parseFieldName(field),
-  }));
+  const names = [...fields].map(([field, isOpened]) => {
+    return { field, isOpened, ...parseFieldName(field) };
+  });
   // The other copies of an opened entry go too: if their key is lost, they could not be distinguished from an unknown entry later.
   const opened = new Set(names.filter(({ isOpened }) => isOpened).map(({ id }) => id));
   const remove = names.flatMap(({ field, id, keptUntil }) => {

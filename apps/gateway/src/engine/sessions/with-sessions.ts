@@ -63,11 +63,8 @@ export function withSessions(
     const session = open(decision, token);
     if (session.until <= now())
       return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
-    const refuse = (reason: RejectionReason): Decision => ({
-      kind: 'rejected',
-      reason,
-      subject: session.name,
-    });
+    const { name: subject } = session;
+    const refuse = (reason: RejectionReason): Decision => ({ kind: 'rejected', reason, subject });
     if (!isForCluster(session, clusters)) {
       const { cluster = 'none', audience = 'none' } = session;
       context.trace?.(
@@ -97,11 +94,9 @@ export function withSessions(
     });
   }
 
-  return layer(inner, (token, context) => {
-    return after(inner.authenticate(token, context), (decision) =>
-      decide(decision, token, context),
-    );
-  });
+  return layer(inner, (token, context) =>
+    after(inner.authenticate(token, context), (decision) => decide(decision, token, context)),
+  );
 }
 
 /**

@@ -28,13 +28,7 @@ export function describeDecision({ outcome, end, answers, token }: ReviewReport)
   const user = decided?.kind === 'authenticated' ? decided.user : undefined;
   const refused = decided?.kind === 'rejected' ? decided : undefined;
   return {
-    reason: safe(
-      end instanceof Error
-        ? describeReason(end, outcome)
-        : end.kind === 'error'
-          ? end.message
-          : refused?.reason,
-    ),
+    reason: safe(describeReason(end, outcome)),
     authenticator: decider?.authenticator,
     directory: decider?.directory?.name,
     // The account has the name that Kubernetes would see if its user logged in there.
@@ -87,8 +81,10 @@ export function adminActionEntry(
   };
 }
 
-function describeReason(end: Error, outcome: ReviewOutcome): string {
-  return outcome === 'error' ? 'a bug: see the log' : end.message;
+function describeReason(end: ReviewReport['end'], outcome: ReviewOutcome): string | undefined {
+  if (end instanceof Error) return outcome === 'error' ? 'a bug: see the log' : end.message;
+  if (end.kind === 'error') return end.message;
+  return end.kind === 'rejected' ? end.reason : undefined;
 }
 
 function asked(answer: Answer) {
