@@ -1,16 +1,15 @@
 import {
   type Authenticator,
   AuthenticatorError,
-  type AuthenticatorPlugin,
   type PluginContext,
 } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { z } from 'zod';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../engine/lockout/attempts.ts';
 import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { createGeneration } from './generation.ts';
+import { configuredAuthenticator } from './testing/configured-authenticator.ts';
 
 const dependencies = {
   logger: pino({ level: 'silent' }),
@@ -26,42 +25,6 @@ function authenticator(overrides: Partial<Authenticator> = {}): Authenticator {
     authenticate: async () => ({ kind: 'no-opinion' }),
     close: async () => undefined,
     ...overrides,
-  };
-}
-
-function configured(
-  name: string,
-  create: AuthenticatorPlugin<unknown>['create'],
-): AuthenticatorConfig {
-  return {
-    name,
-    use: './scripted.ts',
-    package: `package-of-${name}`,
-    withhold: (words) => words,
-    problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
-    loginProblem: (message) => ({ file: 'gateway.yaml', path: 'login', message }),
-    providerProblem: (_, path, message) => ({ file: 'gateway.yaml', path, message }),
-    directoryProblem: (message) => ({ file: 'gateway.yaml', path: 'directory', message }),
-    plugin: {
-      specificationVersion: 1,
-      name: 'scripted',
-      caching: 'none',
-      optionsSchema: z.unknown(),
-      create,
-    },
-    options: {},
-    timeout: 3_000,
-    maxConcurrent: 100,
-    maxWaiting: 0,
-    circuit: { minimumCalls: 5, openFor: 5_000 },
-    onError: 'continue',
-    reviews: true,
-    cache: 'off',
-    fingerprint: name,
-    username: { prefix: '' },
-    groups: { prefix: '', max: 1_000 },
-    allowSystemNames: [],
-    allowCredentialId: false,
   };
 }
 
@@ -86,12 +49,12 @@ describe('createGeneration', () => {
     const close = vi.fn(async () => undefined);
     const made = createGeneration(
       config(
-        configured('good', async () => authenticator({ close })),
-        configured('corp', () => Promise.reject(new Error('caFile: no such file'))),
-        configured('sync', () => {
+        configuredAuthenticator('good', async () => authenticator({ close })),
+        configuredAuthenticator('corp', () => Promise.reject(new Error('caFile: no such file'))),
+        configuredAuthenticator('sync', () => {
           throw new Error('thrown immediately');
         }),
-        configured('odd', async () => ({}) as Authenticator),
+        configuredAuthenticator('odd', async () => ({}) as Authenticator),
       ),
       dependencies,
     );
@@ -110,7 +73,7 @@ describe('createGeneration', () => {
     const late = Promise.withResolvers<Authenticator>();
     const close = vi.fn(async () => undefined);
     let given: PluginContext | undefined;
-    const waiting = configured('slow', (_options, pluginContext) => {
+    const waiting = configuredAuthenticator('slow', (_options, pluginContext) => {
       given = pluginContext;
       return late.promise;
     });
@@ -125,7 +88,7 @@ describe('createGeneration', () => {
   });
 
   test('a file that a plugin watches and that is missing names itself', async () => {
-    const watching = configured('tokens', async (_options, { watchFile }) => {
+    const watching = configuredAuthenticator('tokens', async (_options, { watchFile }) => {
       await watchFile('missing.yaml', () => undefined);
       return authenticator();
     });
@@ -143,7 +106,7 @@ test('a plugin that has its connection again half-opens the circuit of its authe
     throw new AuthenticatorError('unavailable', 'down');
   };
   const one = (name: string) =>
-    configured(name, async (_options, pluginContext) => {
+    configuredAuthenticator(name, async (_options, pluginContext) => {
       contexts.push(pluginContext);
       return authenticator({ authenticate: down });
     });
@@ -163,7 +126,7 @@ describe('retire', () => {
   test('closes immediately when nothing is in progress', async () => {
     const close = vi.fn(async () => undefined);
     const generation = await createGeneration(
-      config(configured('one', async () => authenticator({ close }))),
+      config(configuredAuthenticator('one', async () => authenticator({ close }))),
       dependencies,
     );
     await generation.retire(60_000);
@@ -173,7 +136,7 @@ describe('retire', () => {
   test('waits for the reviews in progress before it closes', async () => {
     const answer = Promise.withResolvers<{ kind: 'no-opinion' }>();
     const close = vi.fn(async () => undefined);
-    const one = configured('one', async () =>
+    const one = configuredAuthenticator('one', async () =>
       authenticator({ close, authenticate: () => answer.promise }),
     );
     const generation = await createGeneration(config(one), dependencies);
@@ -190,7 +153,7 @@ describe('retire', () => {
   test('waits for work that no review waits for any more, up to its limit', async () => {
     vi.useFakeTimers();
     const close = vi.fn(async () => undefined);
-    const hung = configured('hung', async () =>
+    const hung = configuredAuthenticator('hung', async () =>
       authenticator({ close, authenticate: () => new Promise(() => undefined) }),
     );
     const generation = await createGeneration(config(hung), dependencies);
@@ -212,13 +175,13 @@ describe('retire', () => {
     const close = vi.fn(async () => undefined);
     const generation = await createGeneration(
       config(
-        configured('throws', async () =>
+        configuredAuthenticator('throws', async () =>
           authenticator({ close: () => Promise.reject(new Error('no')) }),
         ),
-        configured('hangs', async () =>
+        configuredAuthenticator('hangs', async () =>
           authenticator({ close: () => new Promise(() => undefined) }),
         ),
-        configured('good', async () => authenticator({ close })),
+        configuredAuthenticator('good', async () => authenticator({ close })),
       ),
       dependencies,
     );

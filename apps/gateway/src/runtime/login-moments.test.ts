@@ -1,0 +1,240 @@
+import { made, testWays } from './testing/login-moments.ts';
+import {
+  atProvider,
+  atTerminal,
+  atTerminalWithCode,
+  inBrowser,
+  inBrowserWithCode,
+  inBrowserWithPasskey,
+} from './testing/login-ways.ts';
+
+const { session, withoutGroup, laterWithoutGroup, refused, laterRefused } = made;
+
+/** These end a login at each moment. */
+const ends = {
+  'block of the user': 'blocked',
+  'block of a group': 'blocked',
+  'revoke of the user': 'revoked',
+  'revoke of all': 'revoked',
+};
+
+// A session follows its user: a review asks the directory whether the account is disabled, and for its groups. At a terminal, the
+// first review does. In a browser, the redemption has asked already, and reviews use its answer for `login.revalidate`. A lockout ends
+// guesses, and no login whose password was right: else anyone could end the logins of others.
+testWays([
+  {
+    name: 'a login at a terminal with a password',
+    go: atTerminal,
+    moments: ['while the password is checked', 'while it is stored'],
+    outcomes: {
+      ...ends,
+      'no event': session,
+      'disabled account': refused,
+      'taken group': withoutGroup,
+      'reset of the factors': 'revoked',
+      // The request goes on with the config from before. A session that it makes is refused.
+      'removed provider or authenticator': refused,
+      'lockout of passwords': session,
+    },
+  },
+  {
+    name: 'a login at a terminal with a code',
+    go: atTerminalWithCode,
+    moments: ['while the password is checked', 'while the code is checked', 'while it is stored'],
+    outcomes: {
+      ...ends,
+      'no event': session,
+      'disabled account': refused,
+      'taken group': withoutGroup,
+      'reset of the factors': ['no-second-factor', 'revoked', 'revoked'],
+      'removed provider or authenticator': refused,
+      'lockout of passwords': session,
+      'lockout of codes': ['second-factor-throttled', session, session],
+    },
+  },
+  {
+    name: 'a login in a browser with a password',
+    go: inBrowser,
+    moments: [
+      'while the password is checked',
+      'after the password',
+      'after the confirmation',
+      'while the directory answers',
+      'while it is stored',
+    ],
+    outcomes: {
+      ...ends,
+      'no event': session,
+      'disabled account': ['disabled', 'disabled', 'disabled', laterRefused, laterRefused],
+      'taken group': [
+        withoutGroup,
+        withoutGroup,
+        withoutGroup,
+        laterWithoutGroup,
+        laterWithoutGroup,
+      ],
+      'reset of the factors': 'revoked',
+      'removed provider or authenticator': [
+        'unknown-user',
+        'unknown-user',
+        'unknown-user',
+        refused,
+        refused,
+      ],
+      'lockout of passwords': session,
+    },
+  },
+  {
+    name: 'a login in a browser with a code',
+    go: inBrowserWithCode,
+    moments: [
+      'while the password is checked',
+      'after the password',
+      'while the code is checked',
+      'after the second factor',
+      'after the confirmation',
+      'while the directory answers',
+      'while it is stored',
+    ],
+    outcomes: {
+      ...ends,
+      'no event': session,
+      'disabled account': [
+        'disabled',
+        'disabled',
+        'disabled',
+        'disabled',
+        'disabled',
+        laterRefused,
+        laterRefused,
+      ],
+      'taken group': [
+        withoutGroup,
+        withoutGroup,
+        withoutGroup,
+        withoutGroup,
+        withoutGroup,
+        laterWithoutGroup,
+        laterWithoutGroup,
+      ],
+      'reset of the factors': [
+        'revoked',
+        'no-second-factor',
+        'revoked',
+        'revoked',
+        'revoked',
+        'revoked',
+        'revoked',
+      ],
+      'removed provider or authenticator': [
+        'no-second-factor',
+        'no-second-factor',
+        'unknown-user',
+        'unknown-user',
+        'unknown-user',
+        refused,
+        refused,
+      ],
+      'lockout of passwords': session,
+      'lockout of codes': [
+        'second-factor-throttled',
+        'second-factor-throttled',
+        session,
+        session,
+        session,
+        session,
+        session,
+      ],
+    },
+  },
+  {
+    name: 'a login in a browser with a passkey',
+    go: inBrowserWithPasskey,
+    moments: [
+      'while the password is checked',
+      'after the password',
+      'after the second factor',
+      'after the confirmation',
+      'while the directory answers',
+      'while it is stored',
+    ],
+    outcomes: {
+      ...ends,
+      'no event': session,
+      'disabled account': [
+        'disabled',
+        'disabled',
+        'disabled',
+        'disabled',
+        laterRefused,
+        laterRefused,
+      ],
+      'taken group': [
+        withoutGroup,
+        withoutGroup,
+        withoutGroup,
+        withoutGroup,
+        laterWithoutGroup,
+        laterWithoutGroup,
+      ],
+      'reset of the factors': [
+        'revoked',
+        'no-second-factor',
+        'revoked',
+        'revoked',
+        'revoked',
+        'revoked',
+      ],
+      'removed provider or authenticator': [
+        'no-second-factor',
+        'no-second-factor',
+        'unknown-user',
+        'unknown-user',
+        refused,
+        refused,
+      ],
+      'lockout of passwords': session,
+      // No one can guess a passkey.
+      'lockout of codes': session,
+    },
+  },
+  {
+    name: 'a login at a provider',
+    go: atProvider,
+    moments: [
+      'at the provider',
+      'while the directory answers',
+      'after the answer of the provider',
+      'after the confirmation',
+      'while it is stored',
+    ],
+    outcomes: {
+      'no event': session,
+      'block of the user of the provider': 'blocked',
+      'block of a group': 'blocked',
+      'block of the ID token': 'blocked',
+      'block of its jti': 'blocked',
+      'block of its sid': 'blocked',
+      'revoke of the user of the provider': 'revoked',
+      'revoke of all': 'revoked',
+      // The account in the directory, which each review asks.
+      'block of the user': ['blocked', 'blocked', 'blocked', 'blocked', refused],
+      'disabled account': ['disabled', laterRefused, laterRefused, laterRefused, laterRefused],
+      'taken group': [
+        withoutGroup,
+        laterWithoutGroup,
+        laterWithoutGroup,
+        laterWithoutGroup,
+        laterWithoutGroup,
+      ],
+      'removed provider or authenticator': [
+        'not-found',
+        'unknown-user',
+        'unknown-user',
+        'unknown-user',
+        refused,
+      ],
+      'lockout of passwords': session,
+    },
+  },
+]);
