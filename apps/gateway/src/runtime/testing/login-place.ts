@@ -3,7 +3,7 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { createInFlight } from '../../http/limits.ts';
 import { createInvitation } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
-import type { LoginLimits, LoginRequest } from '../../login/login-request.ts';
+import type { LoginRequest } from '../../login/login-request.ts';
 import type { FactorParts, LoginProvider, LoginService } from '../../login/login-service.ts';
 import { createRateLimit } from '../../login/rate-limit.ts';
 import { createGeneration } from '../generation.ts';
@@ -112,7 +112,7 @@ function withScriptedClient([name, provider]: readonly [string, LoginProvider]) 
   return [name, { ...provider, client }] as const;
 }
 
-function unlimited(): LoginLimits {
+function unlimited(): LoginRequest['limits'] {
   const limit = () =>
     createRateLimit(
       () => ({ count: 1_000, per: 1_000 }),
