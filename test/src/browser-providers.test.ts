@@ -299,9 +299,14 @@ test('where only providers log people in, a password is refused as such, and so 
   expect((await browser.get(login.path)).status).toBe(200);
 });
 
-test('without its provider in the config, or with another authenticator there, a session is refused', async () => {
+test('without its provider in the config, or with another authenticator there, a session is refused, and a login in progress ends', async () => {
   await join('gus');
   const [token, pending] = [await sessionAt('staff'), await codeAt('staff')];
+  // Two logins that have not come as far: one is at the provider, and one is to be confirmed.
+  const [visitor, proven] = [createFormBrowser(place), createFormBrowser(place)];
+  const [atProvider, unconfirmed] = [await beginLogin(place), await beginLogin(place)];
+  const answer = await staff.visit((await goToProvider(visitor, atProvider, 'staff')).href);
+  expect((await logInAtProvider(proven, unconfirmed, 'staff', staff.visit)).status).toBe(303);
   const { login, authenticators, ...rest } = place.config as {
     readonly login: { readonly providers: Readonly<Record<string, object>> };
     readonly authenticators: readonly { readonly name: string }[];
@@ -319,7 +324,10 @@ test('without its provider in the config, or with another authenticator there, a
   try {
     await configure({ ...rest, authenticators, login: { ...login, providers: left } });
     await untilRefused(token);
-    expect((await redeemCode(place, pending.code, pending.verifier)).status).toBe(401);
+    expect((await bringAnswer(visitor, answer)).status).toBe(404);
+    const code = codeOf(await confirmLogin(proven, unconfirmed));
+    for (const begun of [pending, { ...unconfirmed, code }])
+      expect((await redeemCode(place, begun.code, begun.verifier)).status).toBe(401);
     const crew = { ...written, authenticator: 'crew' };
     const providers = { ...left, staff: crew };
     await configure({ ...rest, authenticators: renamed, login: { ...login, providers } });

@@ -68,12 +68,12 @@ export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | un
 /**
  * Finds the problem that a page with a form shows for an error.
  *
- * @param wrong the problem of a refused answer
+ * @param refusal the problem of a refused answer
  * @returns undefined for an error that has a page of its own, or no page
  */
-export function findProblem<Wrong extends string>(error: unknown, wrong: Wrong) {
+export function findProblem<Refusal extends string>(error: unknown, refusal: Refusal) {
   if (!(error instanceof LoginError)) return undefined;
-  if (error.code === 'wrong-credentials') return wrong;
+  if (error.code === 'wrong-credentials') return refusal;
   if (error.status === 429) return 'too-many';
   return error.status === 503 ? 'unavailable' : undefined;
 }
