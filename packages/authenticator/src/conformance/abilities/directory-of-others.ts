@@ -8,6 +8,7 @@ import { lookUpMethod } from './look-up.ts';
 import {
   listRefused,
   mustRefuse,
+  mustRefuseAsListed,
   mustStay,
   revalidateMethod,
   usersWithOtherUid,
@@ -148,26 +149,17 @@ export const directoryOfOthersCases: readonly CaseDefinition[] = [
     revalidateWithoutLogin,
     'revalidate() without the time of a login refuses users that the backend does not let in, with the reason',
     listRefused,
-    (kit, { reason, ...user }, outcome) =>
-      mustRefuse(
-        kit,
-        user,
-        reason,
-        outcome,
-        'A token of another authenticator stays valid after the account is disabled, so only this answer shuts the user out.',
-      ),
+    mustRefuseAsListed(
+      'A token of another authenticator stays valid after the account is disabled, so only this answer shuts the user out.',
+    ),
   ),
   usersCase(
     revalidateWithoutLogin,
     'revalidate() without the time of a login refuses a user with another uid as unknown-user',
     usersWithOtherUid,
-    (kit, user, outcome) =>
-      mustRefuse(
-        kit,
-        user,
-        'unknown-user',
-        outcome,
-        'The name was given to another person after lookUp() found it, and the token must not get the groups of that person.',
-      ),
+    mustRefuse(
+      'unknown-user',
+      'The name was given to another person after lookUp() found it, and the token must not get the groups of that person.',
+    ),
   ),
 ];

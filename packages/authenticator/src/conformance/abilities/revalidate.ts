@@ -30,26 +30,30 @@ export function mustStay(kit: Kit, user: UserInfo, outcome: RevalidateOutcome): 
   }));
 }
 
-export function mustRefuse(
-  kit: Kit,
-  user: LoggedIn,
-  reason: RejectionReason,
-  outcome: RevalidateOutcome,
-  rationale: string,
-): void {
-  const decision = 'value' in outcome ? outcome.value : undefined;
-  verify(decision?.kind === 'rejected' && decision.reason === reason, () => ({
-    expected: `revalidate() of ${quoteName(user)} to be rejected as ${reason}`,
-    actual: describeOutcome(kit, outcome),
-    rationale,
-  }));
-}
-
-/** Makes a check that all users are refused for one reason. */
-const mustAllRefuse =
+/** Makes a check that a user is refused for this reason. */
+export const mustRefuse =
   (reason: RejectionReason, rationale: string) =>
-  (kit: Kit, user: LoggedIn, outcome: RevalidateOutcome) =>
-    mustRefuse(kit, user, reason, outcome, rationale);
+  (kit: Kit, user: LoggedIn, outcome: RevalidateOutcome): void => {
+    const decision = 'value' in outcome ? outcome.value : undefined;
+    verify(decision?.kind === 'rejected' && decision.reason === reason, () => ({
+      expected: `revalidate() of ${quoteName(user)} to be rejected as ${reason}`,
+      actual: describeOutcome(kit, outcome),
+      rationale,
+    }));
+  };
+
+type RefusedUser = LoggedIn & { readonly reason: RejectionReason };
+
+/** Makes a check that a user is refused for the reason that the harness gives. */
+export const mustRefuseAsListed =
+  (rationale: string) =>
+  (kit: Kit, { reason, ...user }: RefusedUser, outcome: RevalidateOutcome): void =>
+    mustRefuse(reason, rationale)(kit, user, outcome);
+
+const mustNotMixUp = mustRefuse(
+  'unknown-user',
+  'State that calls share lets one user in as another.',
+);
 
 export const revalidateMethod: UserMethod<Decision | undefined> = {
   name: 'revalidate',
@@ -60,14 +64,7 @@ export const revalidateMethod: UserMethod<Decision | undefined> = {
     ),
   verifyAnswer(kit, askedUser, user, outcome) {
     if (user) mustStay(kit, user, outcome);
-    else
-      mustRefuse(
-        kit,
-        askedUser,
-        'unknown-user',
-        outcome,
-        'State that calls share lets one user in as another.',
-      );
+    else mustNotMixUp(kit, askedUser, outcome);
   },
 };
 
@@ -83,9 +80,7 @@ export function usersWithOtherUid(kit: Kit): readonly LoggedIn[] {
 }
 
 /** Returns the users that must be refused. @throws AssertionError when the harness gives none */
-export function listRefused({
-  harness: { revalidation },
-}: Kit): readonly (LoggedIn & { readonly reason: RejectionReason })[] {
+export function listRefused({ harness: { revalidation } }: Kit): readonly RefusedUser[] {
   const { refused = [] } = revalidation ?? {};
   verifySome(refused, 'revalidation.refused');
   return refused.map(({ user, reason }) => ({ ...user, reason }));
@@ -131,7 +126,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     revalidateMethod,
     'revalidate() refuses a name that no user has as unknown-user, and never throws',
     makeUnknownNames,
-    mustAllRefuse(
+    mustRefuse(
       'unknown-user',
       'A throw is an outage, during which a session continues; no-opinion decides nothing about a session.',
     ),
@@ -140,7 +135,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     revalidateMethod,
     'revalidate() refuses a user with another uid as unknown-user',
     usersWithOtherUid,
-    mustAllRefuse(
+    mustRefuse(
       'unknown-user',
       'The name was given to another person, who must not get the session of the first.',
     ),
@@ -149,20 +144,15 @@ export const revalidateCases: readonly CaseDefinition[] = [
     revalidateMethod,
     'revalidate() refuses users that the backend does not let in, with the reason',
     listRefused,
-    (kit, { reason, ...user }, outcome) =>
-      mustRefuse(
-        kit,
-        user,
-        reason,
-        outcome,
-        'A user whom the backend shuts out must not stay in until the session ends.',
-      ),
+    mustRefuseAsListed(
+      'A user whom the backend shuts out must not stay in until the session ends.',
+    ),
   ),
   usersCase(
     revalidateMethod,
     'revalidate() refuses a login from before the password was changed',
     knownUsers,
-    mustAllRefuse(
+    mustRefuse(
       'password-changed',
       'A password is changed to shut out others who know it. Skip the case if the backend has no time of the change.',
     ),
