@@ -94,7 +94,10 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
       '-CAkey',
       authorityKey,
     ];
-    const added = ['basicConstraints=CA:FALSE', ...extensions].flatMap((text) => ['-addext', text]);
+    const added = ['basicConstraints=CA:FALSE', ...extensions].flatMap((extension) => [
+      '-addext',
+      extension,
+    ]);
     await run('openssl', [
       ...leaf,
       '-subj',

@@ -215,7 +215,7 @@ function createChecks(
   /** One wrong secret, however many sent it at the same moment, throttles no one. */
   const isOneSecret = (refused: readonly Modelled[]) =>
     maxFailures > 1 &&
-    !refused.some(({ isBeside, outcome }) => isBeside || outcome === 'unanswered') &&
+    !refused.some(({ isBeside: wasBeside, outcome }) => wasBeside || outcome === 'unanswered') &&
     new Set(refused.map(({ secret }) => secret)).size === 1;
 
   type Rule = (login: Modelled, undecided: readonly Modelled[]) => readonly [boolean, string];

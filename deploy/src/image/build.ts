@@ -107,7 +107,7 @@ async function debianPackagesOf(libraries: readonly string[]): Promise<readonly 
   const owners = (await run('dpkg-query', ['--search', ...paths]))
     .split('\n')
     .map((line) => line.split(': ')[0] ?? '');
-  const names = [...new Set(owners.filter((name) => name !== ''))];
+  const names = [...new Set(owners.filter((owner) => owner !== ''))];
   // Each line is `libc6:amd64`, a tab and the version.
   const lines = (await run('dpkg-query', ['--show', ...names])).trim().split('\n');
   return lines.map((line): SystemPackage => {

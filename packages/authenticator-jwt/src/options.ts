@@ -107,7 +107,7 @@ const extraEntry = section(
   ({ key, claim: name }) => ({ key, claim: name }),
 );
 
-const mappings = section(
+const mappingsSchema = section(
   {
     username: describeMapping(
       "The user's name, a string. With `email`, `email_verified` must be true if the token has it.",
@@ -216,7 +216,7 @@ const entry = section(
       .array(rule, { error: 'must be a list: write [{ claim: hd, requiredValue: example.com }]' })
       .prefault([])
       .describe('Claims that a token must have.'),
-    claimMappings: mappings,
+    claimMappings: mappingsSchema,
     userValidationRules: noCel,
     apiAudiences: list(
       {

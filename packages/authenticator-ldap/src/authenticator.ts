@@ -57,17 +57,17 @@ export async function createLdapAuthenticator(
     whyUnrecognized: (token) => whyNoCredentials(token, tokenPrefix),
     loginToken: (username, password) => writeCredentials({ username, password }, tokenPrefix),
     claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
-    async authenticate(token, context) {
-      const { signal } = context;
+    async authenticate(token, call) {
+      const { signal } = call;
       signal.throwIfAborted();
-      const decision = await login(token, context);
+      const decision = await login(token, call);
       // An answer that comes after the caller has left is not used.
       signal.throwIfAborted();
       return decision;
     },
     revalidate: createRevalidate(directory, options, context.logger),
-    lookUp: (username, context) =>
-      (context.isJoin ? joinUser : lookUpDirectoryUser)(directory, options, username, context),
+    lookUp: (username, call) =>
+      (call.isJoin ? joinUser : lookUpDirectoryUser)(directory, options, username, call),
     knownUsers: () => [exampleUser(options)],
     check: async (signal, use) => {
       const warnings = await checkDirectory(directory, options, signal, async (search) => {

@@ -85,8 +85,8 @@ async function lookForUsers(search: Search, user: UserOptions, reader: string): 
     find.filter.fill(() => [name]),
   );
   if (find.lookUpFilter === undefined) return;
-  const filter = createJoin(user).fill?.(name);
-  await findsNoOne('a search by user.lookUpFilter', 'user.lookUpFilter', filter);
+  const joinFilter = createJoin(user).fill?.(name);
+  await findsNoOne('a search by user.lookUpFilter', 'user.lookUpFilter', joinFilter);
 }
 
 async function lookForGroups(search: Search, groups: GroupOptions, reader: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The record of one token in Redis. Times are milliseconds since 1970. */
-export type TokenRecord = z.output<typeof record>;
+export type TokenRecord = z.output<typeof recordSchema>;
 
 /** A valid record, or its problem, which names the field and the fix and quotes no value. */
 export type CheckedRecord = { readonly record: TokenRecord } | { readonly problem: string };
@@ -70,7 +70,7 @@ const fields = z.strictObject(
   { error: 'must be an object with username' },
 );
 
-const record = fields
+const recordSchema = fields
   .refine(
     ({ notBefore, expiresAt }) =>
       notBefore === undefined || expiresAt === undefined || notBefore < expiresAt,
@@ -97,7 +97,7 @@ export const fieldNames = Object.keys(fields.shape);
  * with `x-` belong to other systems and are ignored.
  */
 export function checkRecord(value: unknown): CheckedRecord {
-  const result = record.safeParse(withoutForeignFields(value));
+  const result = recordSchema.safeParse(withoutForeignFields(value));
   if (result.success) return { record: result.data };
   const [issue] = result.error.issues;
   return { problem: issue === undefined ? 'is bad' : describe(issue) };
@@ -119,7 +119,7 @@ function describe(issue: z.core.$ZodIssue): string {
 
 /** Quotes a name only if it looks like one. Anything else may be a token in the wrong place. */
 function unknownField(names: readonly string[]): string {
-  const quotable = names.find((name) => /^[A-Za-z][A-Za-z0-9_.-]{0,23}$/.test(name));
+  const quotable = names.find((candidate) => /^[A-Za-z][A-Za-z0-9_.-]{0,23}$/.test(candidate));
   const name = quotable === undefined ? '' : ` ${quotable}`;
   return `has an unknown field${name}: a record has ${fieldNames.join(', ')}; fields of other systems begin with x-`;
 }

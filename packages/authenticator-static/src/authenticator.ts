@@ -49,8 +49,8 @@ export async function createStaticAuthenticator(
       latest.set(source, tokens);
       if (latest.size < sources.length) return;
       refuseShared(latest);
-      active = [...latest].map(([{ file }, tokens]) => ({ file, tokens }));
-      const count = active.reduce((sum, { tokens }) => sum + tokens.size, 0);
+      active = [...latest].map(([{ file }, tokenSet]) => ({ file, tokens: tokenSet }));
+      const count = active.reduce((sum, { tokens: tokenSet }) => sum + tokenSet.size, 0);
       context.logger.info({ file: source.file, tokens: count }, 'static tokens loaded');
     };
     await context.watchFile(source.file, load, { secret: source.secret });

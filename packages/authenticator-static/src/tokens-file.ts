@@ -111,9 +111,9 @@ function issueProblems(
   unknownKey: (key: string) => string,
 ): FileProblem[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      ...(findKey(node, key)?.key ?? node).place,
-      message: unknownKey(key),
+    return issue.keys.map((name) => ({
+      ...(findKey(node, name)?.key ?? node).place,
+      message: unknownKey(name),
     }));
   }
   // The message names only the entry's own key: deeper keys are free text.
@@ -136,7 +136,7 @@ function toRecord(data: z.output<typeof tokenEntrySchema>, line: number): FileTo
 
 const makesEntry = 'the command `token hash` makes an entry';
 
-const text = z
+const textSchema = z
   .string({
     error: ({ input }) =>
       input === undefined ? 'is missing' : 'must be a string: put it in quotes',
@@ -168,7 +168,7 @@ const time = z.iso
 /** Kubernetes requires lowercase keys: others do not survive impersonation and aggregation. */
 const extra = z.record(
   z.string(),
-  z.array(text, { error: 'must be a list: write example.com/team: [storage]' }),
+  z.array(textSchema, { error: 'must be a list: write example.com/team: [storage]' }),
   'must be a mapping of lowercase keys to lists',
 );
 
@@ -178,18 +178,18 @@ const hasLowercaseKeys = (value: Record<string, unknown>): boolean =>
 const entry = z.strictObject(
   {
     sha256,
-    username: text,
-    uid: text.optional(),
-    groups: z.array(text, { error: 'must be a list: write [developers]' }).optional(),
+    username: textSchema,
+    uid: textSchema.optional(),
+    groups: z.array(textSchema, { error: 'must be a list: write [developers]' }).optional(),
     extra: extra
       .refine(hasLowercaseKeys, 'must have lowercase keys, as Kubernetes requires')
       .optional(),
     audiences: z
-      .array(text, { error: 'must be a list: write [https://kubernetes.default.svc]' })
+      .array(textSchema, { error: 'must be a list: write [https://kubernetes.default.svc]' })
       .optional(),
     notBefore: time.optional(),
     expiresAt: time.optional(),
-    description: text.optional(),
+    description: textSchema.optional(),
   },
   { error: 'must be a mapping with sha256 and username' },
 );

@@ -78,11 +78,11 @@ export async function createWebhookAuthenticator(
     ...findTokenPrefix(options.recognizes),
     recognizes,
     whyUnrecognized: (token) => whyUnrecognized(options.recognizes, token),
-    async authenticate(token, context) {
+    async authenticate(token, callContext) {
       if (!recognizes(token)) return { kind: 'no-opinion' };
-      if ((context.hops ?? 0) >= maxHops) throw createLoopError(url);
-      const outcome = await ask(token, context);
-      context.trace?.(`${peerName(url)}: ${outcome.explanation}`);
+      if ((callContext.hops ?? 0) >= maxHops) throw createLoopError(url);
+      const outcome = await ask(token, callContext);
+      callContext.trace?.(`${peerName(url)}: ${outcome.explanation}`);
       if ('decision' in outcome) return outcome.decision;
       throw new AuthenticatorError(outcome.error, `${peerName(url)}: ${outcome.explanation}`);
     },

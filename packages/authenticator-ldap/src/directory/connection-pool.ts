@@ -101,9 +101,9 @@ function createLease(pool: Pool, pooled: Pooled, reused: boolean) {
     },
     /** Gives the connection back, to be used again or to be closed. A second call does nothing. */
     release(reusable: boolean): void {
-      const pooled = current;
+      const released = current;
       current = undefined;
-      if (pooled !== undefined) giveBack(pool, pooled, reusable);
+      if (released !== undefined) giveBack(pool, released, reusable);
     },
   };
   return lease;

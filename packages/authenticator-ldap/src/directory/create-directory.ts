@@ -23,11 +23,11 @@ export function createDirectory(dependencies: DirectoryDependencies): LdapDirect
   const ask = async <T>(
     use: Use,
     call: DirectoryCall,
-    ask: (server: DirectoryServer) => Promise<T>,
+    askServer: (server: DirectoryServer) => Promise<T>,
   ) => {
     closing.signal.throwIfAborted();
     try {
-      return await askInTurn({ ...call, servers: await inOrder(call), use, ask, now });
+      return await askInTurn({ ...call, servers: await inOrder(call), use, ask: askServer, now });
     } catch (error) {
       // The end of the directory ends all connections. Then that is the reason.
       closing.signal.throwIfAborted();

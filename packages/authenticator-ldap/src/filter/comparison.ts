@@ -75,7 +75,7 @@ export function isExactly(
       const expected = value
         .map((segment) => (typeof segment === 'string' ? text : String(segment)))
         .join('');
-      return values(attribute).some((value) => isSameButForCase(value, expected));
+      return values(attribute).some((entryValue) => isSameButForCase(entryValue, expected));
     }
   }
 }

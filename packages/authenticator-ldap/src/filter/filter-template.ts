@@ -114,7 +114,7 @@ function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fi
       });
       for (const name of names) placeholders.add(name);
       return (filling) => {
-        const filters = assignments(filling, [...names])
+        const filters = listAssignments(filling, [...names])
           .map((assignment) =>
             mapValues(filter, (value) =>
               Buffer.concat(value.map((segment) => toBytes(segment, assignment))),
@@ -157,7 +157,7 @@ function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => T
 type Assignment = ReadonlyMap<string, Buffer>;
 
 /** Lists each way to give each of the placeholders one of its values. */
-function assignments(filling: Filling, placeholders: readonly string[]): Assignment[] {
+function listAssignments(filling: Filling, placeholders: readonly string[]): Assignment[] {
   const choices = placeholders.map((name) => [name, filling.values.get(name) ?? []] as const);
   filling.assertions += choices.reduce((product, [, values]) => product * values.length, 1);
   if (filling.assertions > maxAssertions) {
@@ -166,8 +166,8 @@ function assignments(filling: Filling, placeholders: readonly string[]): Assignm
     throw new AuthenticatorError('failed', message);
   }
   return choices.reduce<Assignment[]>(
-    (assignments, [name, values]) =>
-      assignments.flatMap((assignment) =>
+    (combinations, [name, values]) =>
+      combinations.flatMap((assignment) =>
         values.map((value) => new Map([...assignment, [name, value]])),
       ),
     [new Map()],

@@ -75,8 +75,8 @@ async function settleLate(
     answer.status === 'fulfilled' ? classifyBind(answer.value).attempt : 'unanswered',
   );
   const outcome =
-    outcomes.find((late) => late === 'refused' || late === 'accepted') ??
-    outcomes.find((late) => late === 'unanswered');
+    outcomes.find((result) => result === 'refused' || result === 'accepted') ??
+    outcomes.find((result) => result === 'unanswered');
   await attempt.settle(outcome ?? otherwise);
 }
 

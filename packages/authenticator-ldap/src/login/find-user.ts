@@ -152,9 +152,9 @@ function filterOfLogin(
   });
   const filters = [equal(attributes.username, Buffer.from(username)), template.anyValues];
   if (uid === undefined) return { kind: 'and', filters };
-  const value = attributes.uid && attributeValue(attributes.uid, uid);
-  if (!attributes.uid || !value) return undefined;
-  return { kind: 'and', filters: [equal(attributes.uid, value), ...filters] };
+  const uidValue = attributes.uid && attributeValue(attributes.uid, uid);
+  if (!attributes.uid || !uidValue) return undefined;
+  return { kind: 'and', filters: [equal(attributes.uid, uidValue), ...filters] };
 }
 
 /** Drops repeated entries, which two overlapping bases find. One server spells a DN in one way. */

@@ -41,7 +41,7 @@ function parseNameServer(input: unknown): ParseResult<string> {
   return { problem: `${JSON.stringify(parsed.value)} is not the address of a DNS server`, fix };
 }
 
-const srv = section(
+const srvSchema = section(
   {
     name: value(
       {
@@ -74,7 +74,7 @@ export const serverShape = {
     { min: 1, max: 16 },
     parseServerUrl,
   ).optional(),
-  srv: srv.optional().describe('Instead of urls: the servers are looked up in DNS.'),
+  srv: srvSchema.optional().describe('Instead of urls: the servers are looked up in DNS.'),
   startTLS: flag('With ldap:// and _ldap._tcp: start TLS before any other request.'),
   insecure: flag(
     'Allow ldap:// without TLS: anyone on the network path can read every password and change every answer.',

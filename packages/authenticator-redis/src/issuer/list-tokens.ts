@@ -12,13 +12,13 @@ const wholeDigest = 64;
 
 /** All tokens that match, each once. They are read page by page, so other commands do not wait. */
 export async function* listTokens(
-  { username, digest = '' }: TokenFilter,
+  { username, digest: start = '' }: TokenFilter,
   store: Store,
   tracksLastUse: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<IssuedToken | UnreadableToken> {
   const pages: readonly Page[] | AsyncIterable<Page> =
-    digest.length === wholeDigest ? [{ digests: [digest] }] : scan(digest, store, signal);
+    start.length === wholeDigest ? [{ digests: [start] }] : scan(start, store, signal);
   for await (const { digests, node } of pages) {
     const records = await readRecords(digests, store, signal, node);
     const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : [];

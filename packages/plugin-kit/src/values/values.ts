@@ -40,11 +40,11 @@ export function oneOrMore<Value>(
   return z
     .unknown()
     .transform((input, context): readonly Value[] => {
-      const list: readonly unknown[] = Array.isArray(input) ? input : [input];
+      const inputs: readonly unknown[] = Array.isArray(input) ? input : [input];
       const complain = complainTo(context, input);
-      if (list.length === 0) complain([], 'must not be empty', 'write one or a list');
-      if (list.length > max) complain([], `has ${list.length} entries`, `write at most ${max}`);
-      return list.flatMap((entry, index) => {
+      if (inputs.length === 0) complain([], 'must not be empty', 'write one or a list');
+      if (inputs.length > max) complain([], `has ${inputs.length} entries`, `write at most ${max}`);
+      return inputs.flatMap((entry, index) => {
         const parsed = parse(entry);
         if ('value' in parsed) return [parsed.value];
         complain(Array.isArray(input) ? [index] : [], parsed.problem, parsed.fix);
@@ -174,11 +174,11 @@ function quantity(
 
 /** Reads a bound. @throws Error when it is a mistake in the schema */
 function bound(
-  text: string | undefined,
+  spelling: string | undefined,
   parse: (input: unknown) => ParseResult<number>,
 ): number | undefined {
-  if (text === undefined) return undefined;
-  const parsed = parse(text);
+  if (spelling === undefined) return undefined;
+  const parsed = parse(spelling);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
   return parsed.value;
 }
@@ -209,9 +209,9 @@ export type Complain = (path: readonly PropertyKey[], problem: string, fix?: str
 
 /** Makes a {@link Complain} of a transformation. The `params` of its issues have the problem and the fix separately. */
 function complainTo({ issues }: z.core.ParsePayload, input: unknown): Complain {
-  return (path, problem, fix) => {
+  return (keyPath, problem, fix) => {
     const message = fix === undefined ? problem : `${problem}: ${fix}`;
-    issues.push({ code: 'custom', message, params: { problem, fix }, input, path: [...path] });
+    issues.push({ code: 'custom', message, params: { problem, fix }, input, path: [...keyPath] });
   };
 }
 
