@@ -166,7 +166,7 @@ export async function withAuthenticators<Result>(
 }
 
 /**
- * Asks each authenticator by itself. One that can't be made, such as for a missing file of its own, keeps no other from its answer.
+ * Asks each authenticator by itself. If one can't be made, such as when its file is missing, the others still answer.
  *
  * @param answerUnmade makes the answer of an authenticator that can't be made. `problem` names its line in the config
  */

@@ -49,8 +49,8 @@ export function wholeDetail({ detail, fix }: Pick<Finding, 'detail' | 'fix'>): s
 }
 
 /**
- * Runs one check, and gives its name to its findings. An error that it throws is a finding; each error of an AggregateError is a finding
- * of its own.
+ * Runs one check, and gives its name to its findings. An error that it throws is a finding; each error of an AggregateError is a
+ * separate finding.
  */
 export async function runCheck(
   name: string,

@@ -20,7 +20,7 @@ export function createInterrupt(limit = 60_000) {
     return signal.reason;
   };
 
-  /** @throws Error when it gives up, and whatever `work` throws */
+  /** @throws Error when it gives up, and what `work` throws */
   const wait = <Value>(work: () => Promise<Value>): Promise<Value> =>
     within({ limit, late, signal }, work);
 

@@ -141,7 +141,7 @@ export async function withIssuer<Result>(
   }
 }
 
-/** Makes an error at the authenticator's line. @param secrets that the message must not contain, besides those of the options */
+/** Makes an error at the authenticator's line. @param secrets that the message must not contain, besides the secrets of its options */
 function describeProblem(
   { authenticator }: IssuerSetup,
   error: unknown,
@@ -204,7 +204,7 @@ export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: numb
   return { issued, ...namedUser, state: findState(issued, namedUser, now) };
 }
 
-/** Returns the state of a token. Of several, it is the one that no edit of the config changes. */
+/** Returns the state of a token. If several apply, the state that no edit of the config changes comes first. */
 function findState(
   { revoked, expiresAt, notBefore }: IssuedToken,
   { violation, isSealedElsewhere = false }: ReturnType<NameTokenUser>,

@@ -47,7 +47,7 @@ redis.call('PEXPIRE', KEYS[1], 60000)
 return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
 
 /**
- * Tries each right that the gateway needs. It uses keys of its own, and removes them immediately: no gateway and no command may take this
+ * Tries each right that the gateway needs. It uses separate keys, and removes them immediately: no gateway and no command may take this
  * for a replica. The keys are as long as real ones, since a message about missing rights shows the pattern of such keys.
  */
 async function tryRights(redis: ProbedRedis): Promise<void> {
@@ -70,7 +70,7 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
 }
 
-/** Runs the commands of logins in a browser, on a key of its own that expires. */
+/** Runs the commands of logins in a browser, on a separate key that expires. */
 async function tryLogin(redis: ProbedRedis): Promise<void> {
   const key = `${redis.keyPrefix}cache-login:check-${randomBytes(16).toString('hex')}`;
   await redis.probe('login', (client) => client.eval(putScript, 1, key, '', 60_000));

@@ -34,7 +34,7 @@ export async function checkFactorRedis(
   return await withFactorRedis(context, config, secondFactor, look);
 }
 
-/** Runs the commands of the store, on a key of its own that is as long as real ones. */
+/** Runs the commands of the store, on a separate key that is as long as real ones. */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const key = `${redis.keyPrefix}factor:check-${randomBytes(29).toString('hex')}`;
   const replace = (oldValue: string, value: string, lifetime: number) =>

@@ -123,7 +123,7 @@ const completeChain =
   'write the root CA of that certificate into login.caFile, and its intermediate CAs, if it has any, into login.tls.certFile below it. ' +
   'Nothing is wrong if a proxy with another certificate is in front of this server';
 
-/** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
+/** Lists the certificates, with their names: the config does not say which name kube-apiserver calls, so the operator compares. */
 async function checkTls(
   reading: Promise<TlsMaterial> | undefined,
   findProblems: (server: X509Certificate) => Promise<Findings>,

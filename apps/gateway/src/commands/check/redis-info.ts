@@ -8,7 +8,7 @@ import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-red
 import { type Findings, warning } from '../finding.ts';
 
 /**
- * Asks each server of a Redis for INFO, which is a right of its own.
+ * Asks each server of a Redis for INFO, which needs a separate right.
  *
  * @param question what is not known without it
  * @returns a warning if the user of the config may not

@@ -55,7 +55,7 @@ export function createAuthority(now: number): Promise<Authority> {
 /**
  * Reads a CA that `createAuthority` made.
  *
- * @param certificates PEM: of several CAs, the one that the key belongs to
+ * @param certificates PEM; if it has several CAs, the CA of the key is read
  * @throws Error when it is another kind of CA, not with its key, or has expired
  */
 export async function readAuthority(

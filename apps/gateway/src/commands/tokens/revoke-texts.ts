@@ -69,10 +69,10 @@ export function summaryText({ revoked, already, unreadable }: Outcome, onlySessi
 }
 
 /** Says that no issuer knows a token of the subject. */
-export function unknownText(prepared: EntryPlan, issuers: readonly IssuerSetup[]): string {
-  const { draft } = prepared;
+export function unknownText(plan: EntryPlan, issuers: readonly IssuerSetup[]): string {
+  const { draft } = plan;
   const names = issuers.map(({ authenticator }) => authenticator.name).join(', ');
-  const noun = areSessions(prepared, issuers) ? 'session' : 'token';
+  const noun = areSessions(plan, issuers) ? 'session' : 'token';
   const subject = draft.kind === 'user' ? `${noun} of ${nameSubject(draft)}` : nameSubject(draft);
   if (names === '') return `no ${subject}: no authenticator of this config issues such tokens`;
   return `no ${subject} was issued by authenticator ${names}`;

@@ -32,23 +32,23 @@ interface RevokeTexts {
 /** Revokes the tokens of a subject, has every replica forget what it has cached, and prints both. */
 export async function revokeTokens(
   context: CommandContext,
-  prepared: EntryPlan,
+  plan: EntryPlan,
   issuers: readonly IssuerSetup[],
   options: EntryOptions,
   { json, nextLogin, listsEarlier = true }: RevokeTexts = {},
 ): Promise<{ readonly outcome: Outcome; readonly forgotten: ExitCode }> {
-  const { config, draft } = prepared;
+  const { config, draft } = plan;
   const print = (text: string) => {
     if (options.output === 'text') context.stdout.write(text);
   };
   const printLine = (line: string, already: boolean) => {
     if (listsEarlier || !already) print(`${line}\n`);
   };
-  const { outcome, tokens, revokeAll } = createRevoker(context, prepared, issuers, printLine);
+  const { outcome, tokens, revokeAll } = createRevoker(context, plan, issuers, printLine);
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   await revokeAll();
   const counted = listsEarlier ? outcome : { ...outcome, already: [] };
-  if (draft.kind !== 'all') print(summaryText(counted, areSessions(prepared, issuers)));
+  if (draft.kind !== 'all') print(summaryText(counted, areSessions(plan, issuers)));
   const revokeLate = async (): Promise<boolean> => {
     const { length } = outcome.revoked;
     if (draft.kind === 'user') await revokeAll();
@@ -56,10 +56,10 @@ export async function revokeTokens(
     if (late > 0) print(lateText(late));
     return late > 0;
   };
-  const forgotten = await forget(context, prepared, options, {
+  const forgotten = await forget(context, plan, options, {
     makeJson: (replicas) => ({ ...json, ...outcome, replicas }),
     effect: effectText(context, config, draft, tokens),
-    advice: adviceText(context, prepared, tokens, options.exact, nextLogin),
+    advice: adviceText(context, plan, tokens, options.exact, nextLogin),
     revokeLate,
   });
   return { outcome, forgotten };
@@ -71,11 +71,11 @@ export async function revokeTokens(
  */
 function createRevoker(
   context: CommandContext,
-  prepared: EntryPlan,
+  plan: EntryPlan,
   issuers: readonly IssuerSetup[],
   printLine: (line: string, already: boolean) => void,
 ) {
-  const { kind, by: operator, reason } = prepared.draft;
+  const { kind, by: operator, reason } = plan.draft;
   const outcome = noOutcome();
   const tokens: SeenToken[] = [];
   const digests = new Set<string>();
@@ -104,7 +104,7 @@ function createRevoker(
     let unconfirmed = 0;
     try {
       await withIssuer(context, setup, async (issuer) => {
-        for await (const result of issuer.revoke(makeSelection(prepared, setup), revocation)) {
+        for await (const result of issuer.revoke(makeSelection(plan, setup), revocation)) {
           const { digest } = 'problem' in result ? result : result.token;
           if (digests.has(digest)) continue;
           digests.add(digest);

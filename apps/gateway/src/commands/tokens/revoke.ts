@@ -16,22 +16,22 @@ import { revokeTokens } from './revoke-tokens.ts';
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   refuseIds(context, options);
-  const prepared = await planEntry(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
-  const { kind } = prepared.draft;
-  const issuers = findIssuers(context, prepared, options);
-  const selected = await completeSubject(context, prepared, issuers);
+  const plan = await planEntry(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
+  const { kind } = plan.draft;
+  const issuers = findIssuers(context, plan, options);
+  const selected = await completeSubject(context, plan, issuers);
   if (selected === undefined) {
     if (options.output === 'json') printJson(context, noOutcome());
-    else context.stdout.write(summaryText(noOutcome(), areSessions(prepared, issuers)));
-    printRemark(context, unknownText(prepared, issuers));
+    else context.stdout.write(summaryText(noOutcome(), areSessions(plan, issuers)));
+    printRemark(context, unknownText(plan, issuers));
     return exitCodes.negative;
   }
   const { outcome, forgotten } = await revokeTokens(context, selected, issuers, options);
   const { revoked, already } = outcome;
   const isUnknown = kind !== 'all' && revoked.length + already.length === 0;
   if (isUnknown && isComplete(outcome)) {
-    printRemark(context, unknownText(prepared, issuers));
-    if (kind === 'user') await remarkUser(context, prepared, options);
+    printRemark(context, unknownText(plan, issuers));
+    if (kind === 'user') await remarkUser(context, plan, options);
   }
   if (!isComplete(outcome) || forgotten !== exitCodes.success) return exitCodes.failure;
   return isUnknown || (kind === 'user' && revoked.length === 0)
@@ -85,11 +85,11 @@ export function findIssuers(
 /** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
 async function completeSubject(
   context: CommandContext,
-  prepared: EntryPlan,
+  plan: EntryPlan,
   issuers: readonly IssuerSetup[],
 ): Promise<EntryPlan | undefined> {
-  const { kind, name: digits } = prepared.draft;
-  if (kind !== 'token' || digits.length === digestLength) return prepared;
+  const { kind, name: digits } = plan.draft;
+  if (kind !== 'token' || digits.length === digestLength) return plan;
   const users = new Map<string, string>();
   const collect = (setup: IssuerSetup) =>
     withIssuer(context, setup, async (issuer) => {
@@ -101,5 +101,5 @@ async function completeSubject(
     });
   await Promise.all(issuers.map(collect));
   const name = completeDigest(digits, users);
-  return name === undefined ? undefined : { ...prepared, draft: { ...prepared.draft, name } };
+  return name === undefined ? undefined : { ...plan, draft: { ...plan.draft, name } };
 }

@@ -87,7 +87,7 @@ export function refuseOtherName(context: CommandContext, checked: NameCheck, wor
   );
 }
 
-/** Prints a remark when a command is about a user whom a directory has by another name. */
+/** Prints a remark when a directory knows the user of a command by another name. */
 export function remarkOtherName(context: CommandContext, checked: NameCheck, wordsFor: WordsFor) {
   const { name, otherNames } = checked;
   if (otherNames.length === 0) return;
