@@ -192,8 +192,9 @@ export function completeAuthenticators(
       /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
       /**
-       * Makes a problem of what its plugin threw. It names the authenticator and its package, and is at its line of the file, or at the line
-       * of the option whose file the message begins with. A message that quotes a secret of its options, or one of `more`, is withheld.
+       * Makes a problem of what its plugin threw, with the names of the authenticator and its package. Its place is the option whose
+       * file the message begins with, otherwise the authenticator. A message that quotes a secret of its options, or one of
+       * `otherSecrets`, is withheld.
        */
       problem: (
         cause: unknown,

@@ -123,7 +123,7 @@ function createWatches(
   let endConfig = () => {};
   let endOthers: (() => void)[] = [];
   return {
-    /** Watches the config, its secrets, and `more`, the files that a refused config names. */
+    /** Watches the config and its secrets. @param refusedFiles files that a refused config names */
     async config(since: number, refusedFiles: readonly string[] = []): Promise<void> {
       const { file, secretFiles } = running.config;
       endConfig();
@@ -275,8 +275,8 @@ function keepAddress<One extends Address>(next: One, now: One): One {
 }
 
 function tlsFiles({ server: { tls }, login }: Pick<GatewayConfig, 'server' | 'login'>): string[] {
-  const listFiles = (tls: { certFile: string; keyFile: string } | undefined) =>
-    tls ? [tls.certFile, tls.keyFile] : [];
+  const listFiles = (pair: { certFile: string; keyFile: string } | undefined) =>
+    pair ? [pair.certFile, pair.keyFile] : [];
   return [
     ...listFiles(tls),
     ...(tls?.client === undefined ? [] : [tls.client.caFile]),

@@ -131,7 +131,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     return run(putScript, id, sealText(key, sealedFor, id, JSON.stringify(login)), remaining);
   }
   /** Finds the login of this browser. */
-  async function ofBrowser(id: string, secret: string) {
+  async function findForBrowser(id: string, secret: string) {
     const pending = await find(id);
     return pending && isEqual(pending.login.browser, secretDigest(secret)) ? pending : undefined;
   }
@@ -146,7 +146,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     },
     /** @returns undefined if there is none, it has ended, or another browser has logged in */
     read: async (id: string, secret: string): Promise<PendingLogin | undefined> =>
-      (await ofBrowser(id, secret))?.login,
+      (await findForBrowser(id, secret))?.login,
     /**
      * Changes the login of this browser. If another change comes between, it decides again: so what a change takes is taken once,
      * on whichever replicas.
@@ -160,7 +160,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
     ): Promise<PendingLogin | undefined> {
       const [key] = redis.sealingKeys;
       for (let conflicts = 0; conflicts < maxConflicts; conflicts += 1) {
-        const pending = await ofBrowser(id, secret);
+        const pending = await findForBrowser(id, secret);
         const next = pending && change(pending.login);
         if (key === undefined || pending === undefined || next === undefined) return undefined;
         const sealed = sealText(key, sealedFor, id, JSON.stringify(next));
@@ -175,7 +175,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      */
     async issueCode(attempt: LoginAttempt, secret: string): Promise<string | undefined> {
       if (attempt.manages !== undefined) return undefined;
-      const login = (await ofBrowser(attempt.id, secret))?.login;
+      const login = (await findForBrowser(attempt.id, secret))?.login;
       if (login === undefined || login.next !== undefined) return undefined;
       const code = attempt.id + randomText(codeSecretLength);
       const until = Math.min(attempt.until, now() + codeLifetime);
@@ -189,7 +189,7 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      * @returns false as `read` returns undefined
      */
     cancel: async (id: string, secret: string): Promise<boolean> =>
-      (await ofBrowser(id, secret)) !== undefined && (await run(cancelScript, id)),
+      (await findForBrowser(id, secret)) !== undefined && (await run(cancelScript, id)),
     /**
      * Takes a login by its code, which ends the attempt. A code that is wrong or has expired does not end it: the person can
      * get another one.

@@ -22,7 +22,8 @@ export type Next = PendingLogin['next'];
  */
 export async function findNext(page: PageRequest, proof: Proof): Promise<Next> {
   const { service, attempt, facts } = page;
-  if (attempt.manages !== undefined) return nextOfVisit(page, proof, attempt.manages.invitation);
+  if (attempt.manages !== undefined)
+    return findNextOfVisit(page, proof, attempt.manages.invitation);
   const need = await findNeed(service, proof);
   requireUsable(service, need, proof, facts);
   if (need.kind === 'nothing') return undefined;
@@ -31,7 +32,7 @@ export async function findNext(page: PageRequest, proof: Proof): Promise<Next> {
 }
 
 /** Changing factors needs an invitation, or a factor. */
-async function nextOfVisit(
+async function findNextOfVisit(
   page: PageRequest,
   proof: Proof,
   invitation: string | undefined,
