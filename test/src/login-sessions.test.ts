@@ -53,7 +53,7 @@ async function namesOfOneUser(operator: Operator, mail: string): Promise<void> {
       '--user',
       typed,
       '--for',
-      '90m',
+      '50h30m',
       '--reason',
       'stolen',
     ]);
@@ -61,7 +61,7 @@ async function namesOfOneUser(operator: Operator, mail: string): Promise<void> {
     expect(stderr).toContain(`: nothing was done: ${typed} is ${name}, `);
     const [, command = ''] =
       /\. Otherwise, run:\n {4}npx -y pnpm@10 sallyport (.*)\n$/.exec(stderr) ?? [];
-    expect(command).toContain(`block --user ${name} --for 90m --reason stolen --config `);
+    expect(command).toContain(`block --user ${name} --for 2d2h30m --reason stolen --config `);
     expect(await operator.run(command.split(' '))).toMatchObject({ code: 0, stderr: '' });
     const explained = await operator.run(['explain', '--user', typed]);
     expect([explained.code, explained.stderr]).toEqual([0, `sallyport: ${typed} is ${name}\n`]);

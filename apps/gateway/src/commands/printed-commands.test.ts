@@ -23,6 +23,17 @@ test.each([
   { name: 'a checkout', start: checkout, program: 'npx -y pnpm@10 sallyport' },
   { name: 'with an empty SALLYPORT_COMMAND', start: named(installed, ''), program: 'sallyport' },
   {
+    name: 'with an invisible SALLYPORT_COMMAND',
+    start: named(installed, ' \n'),
+    program: 'sallyport',
+  },
+  { name: 'with a line end', start: named(installed, 'npx sallyport\n'), program: 'npx sallyport' },
+  {
+    name: 'with a SALLYPORT_COMMAND that would clear the screen',
+    start: named(installed, '\u{1b}[2Jsallyport'),
+    program: String.raw`\u{1b}[2Jsallyport`,
+  },
+  {
     name: 'installed in a folder',
     start: named(installed, 'npx sallyport'),
     program: 'npx sallyport',

@@ -2,21 +2,11 @@ import { printable } from '../base/logging/printable.ts';
 import { shellQuoted } from '../base/shell-quoted.ts';
 import type { Invocation } from './context.ts';
 import { defaultConfigFile } from './options.ts';
-import { UsageError } from './output.ts';
 
-/** Returns what a user types before the words of a command. */
+/** Returns what a user types before the words of a command. A SALLYPORT_COMMAND without visible characters is as good as none. */
 function readProgram({ environment, isCheckout }: Invocation): string {
-  return environment.SALLYPORT_COMMAND || (isCheckout ? 'npx -y pnpm@10 sallyport' : 'sallyport');
-}
-
-/** Refuses a SALLYPORT_COMMAND that no line for a shell can begin with. An empty one is as good as none. @throws UsageError */
-export function checkProgram({ environment }: Invocation): void {
-  const { SALLYPORT_COMMAND: program = '' } = environment;
-  if (program === '' || (program.trim() !== '' && printable(program) === program)) return;
-  throw new UsageError(
-    `SALLYPORT_COMMAND is not one line of printable characters: "${printable(program)}"`,
-    'set it to what you type before a command, such as "npx sallyport", or unset it',
-  );
+  const named = environment.SALLYPORT_COMMAND?.trim();
+  return named ? printable(named) : isCheckout ? 'npx -y pnpm@10 sallyport' : 'sallyport';
 }
 
 /**

@@ -1,5 +1,7 @@
+import { parseDuration } from '@sallyport/plugin-kit';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { roundedDuration, timeText } from './times.ts';
+import { optionDuration, roundedDuration, timeText } from './times.ts';
 
 test.each([
   { milliseconds: -5_000, text: '0s' },
@@ -10,8 +12,19 @@ test.each([
   { milliseconds: 599_999, text: '9m59s' },
   { milliseconds: 659_999, text: '10m' },
   { milliseconds: 7_619_999, text: '2h6m' },
+  { milliseconds: 172_799_999, text: '47h59m' },
+  { milliseconds: 183_599_999, text: '2d2h' },
 ])('$milliseconds measured ms are $text', ({ milliseconds, text }) => {
   expect(roundedDuration(milliseconds)).toBe(text);
+});
+
+test('a duration for an option leaves out nothing', () => {
+  expect(optionDuration(181_800_000)).toBe('2d2h30m');
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 366 * 86_400_000 }), (milliseconds) => {
+      expect(parseDuration(optionDuration(milliseconds))).toEqual({ value: milliseconds });
+    }),
+  );
 });
 
 test('times have milliseconds only where there are some', () => {

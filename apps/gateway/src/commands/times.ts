@@ -1,12 +1,27 @@
 import { durationText } from '@sallyport/plugin-kit';
 
+const millisecondsPer = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+
 /**
- * Formats a measured duration: from 10 minutes on to the minute, below that to the second, rounded down. A negative one, from a
- * clock that is ahead of ours, is `0s`.
+ * Formats a measured duration, rounded down: from 2 days on to the hour, from 10 minutes on to the minute, below that to the second.
+ * A negative one, from a clock that is ahead of ours, is `0s`.
  */
 export function roundedDuration(milliseconds: number): string {
-  const step = milliseconds < 600_000 ? 1_000 : 60_000;
+  const { d, h, m, s } = millisecondsPer;
+  const step = milliseconds < 10 * m ? s : milliseconds < 2 * d ? m : h;
   return durationText(Math.max(0, Math.floor(milliseconds / step) * step));
+}
+
+/** Formats a duration exactly, as an option takes it: `8h`, `2d2h30m`. @param milliseconds a whole number above 0 */
+export function optionDuration(milliseconds: number): string {
+  let remaining = milliseconds;
+  return Object.entries(millisecondsPer)
+    .map(([unit, length]) => {
+      const count = Math.floor(remaining / length);
+      remaining %= length;
+      return count === 0 ? '' : `${count}${unit}`;
+    })
+    .join('');
 }
 
 /** Formats a time as `2030-01-31T12:00:00.010Z`, or without the milliseconds where there are none. */

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { makeKey } from './cache/redis.ts';
 import { type Path, type Problem, valueAt } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
 import { findParts, type JsonSchema } from './schema-parts.ts';
@@ -41,7 +42,7 @@ export async function fillFile(file: File, sources: SecretSources): Promise<Fill
     problems: [
       ...filledValues.flatMap(({ problems }) => problems),
       ...writtenOut.map((path) => describeWrittenOut(path, String(valueAt(file, path)))),
-    ],
+    ].map(addKeyAdvice),
     warnings: filledValues.flatMap(({ warnings }) => warnings),
     files: filledValues.flatMap(({ files }) => files),
     secrets: [
@@ -73,7 +74,7 @@ export function addSecretProblems(
     ...problems.filter((problem) => !isWithin(problem)),
     ...safe.map((problem) => {
       const reference = readReference(valueAt(file, problem.path));
-      if (reference === undefined) return problem;
+      if (reference === undefined || problem.at === 'key') return problem;
       const { kind, name } = reference;
       const origin =
         kind === 'env'
@@ -123,6 +124,13 @@ export function findSecretTexts(schema: JsonSchema, value: unknown, path: Path):
 
 function hasPassword(text: string): boolean {
   return (URL.parse(text)?.password ?? '') !== '';
+}
+
+/** Adds how to make a key: an operator whose key is missing most likely has none yet. */
+function addKeyAdvice(problem: Problem): Problem {
+  return problem.path.includes('sealingKeys')
+    ? { ...problem, fix: `${problem.fix}; ${makeKey}` }
+    : problem;
 }
 
 function describeWrittenOut(path: Path, text: string): Problem {

@@ -15,7 +15,7 @@ import type { CommandContext } from '../context.ts';
 import { jtiText, type ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { momentText, roundedDuration } from '../times.ts';
+import { momentText, optionDuration, roundedDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, planEntry } from '../users/subject.ts';
 import { unreadableRemark } from './remarks.ts';
@@ -48,7 +48,7 @@ export async function block(
     draft.kind === 'user' ? await checkName(context, config, draft.name, options.wait) : undefined;
   const { for: length, reason } = options;
   const reasonArgs = reason === undefined ? [] : ['--reason', reason];
-  const blockArgs = ['--for', durationText(length), ...reasonArgs];
+  const blockArgs = ['--for', optionDuration(length), ...reasonArgs];
   const wordsFor = (name: string) => ['block', '--user', name, ...blockArgs];
   if (checked && options.exact !== true) refuseOtherName(context, checked, wordsFor);
   let replaced: Entry | undefined;

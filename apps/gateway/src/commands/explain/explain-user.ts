@@ -167,9 +167,11 @@ function sessionRow(
   ];
 }
 
-function rowJson({ issued, isOfUser: _, isNotForLogins = false, ...row }: LookUpRow): object {
+function rowJson(row: LookUpRow): object {
+  const { authenticator, answer, reason, tokens, account, issued, directory } = row;
+  const { isNotForLogins = false } = row;
   const endedTokens = issued && { revoked: issued.revoked, expired: issued.expired };
-  return { ...row, endedTokens, isNotForLogins };
+  return { authenticator, answer, reason, tokens, account, directory, endedTokens, isNotForLogins };
 }
 
 /** A fact that can't be read is null, and has its reason in `unread`. */

@@ -300,6 +300,29 @@ describe('explain --user', () => {
     expect(stdout).toMatch(shown);
   });
 
+  test('shows a directory that can not start, in JSON with the keys of every row', async () => {
+    const oidc = accounts(
+      'oidc',
+      { groups: {}, directory: { authenticator: 'corp' } },
+      { withoutLookUp: true },
+    );
+    const corp = accounts('corp', {}, { isBroken: true });
+    const run = await place([oidc, corp], accountFiles({}, { jane: staff }));
+    const { code, stdout, stderr } = await run(['explain', '--user', 'oidc:jane', '-o', 'json']);
+    expect([code, stderr]).toEqual([1, '']);
+    expect(JSON.parse(stdout).authenticators).toEqual([
+      {
+        authenticator: 'oidc',
+        answer: 'could not be checked',
+        reason: expect.stringContaining('the CA is missing'),
+        tokens: null,
+        account: null,
+        directory: 'corp',
+        isNotForLogins: false,
+      },
+    ]);
+  });
+
   test('a user of the directory is shown as without it', async () => {
     const { stdout } = await explained({}, { jane: staff }, 'corp:jane');
     expect(tableOf(stdout, 'GROUPS')[0]).toBe('GROUPS of corp:jane, from authenticator corp');

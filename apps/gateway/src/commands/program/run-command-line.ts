@@ -2,7 +2,6 @@ import { CommanderError } from 'commander';
 import { ConfigError, describeError, onTwoLines } from '../../config/problems.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, UsageError } from '../output.ts';
-import { checkProgram } from '../printed-commands.ts';
 import { addBlockVerbs } from './block-verbs.ts';
 import { addFactorVerbs } from './factor-verbs.ts';
 import { addCheckVerbs, addGatewayVerbs } from './gateway-verbs.ts';
@@ -22,7 +21,6 @@ export async function runCommandLine(context: CommandContext): Promise<ExitCode>
   addAuditVerb(program);
   addTokenVerbs(program);
   try {
-    checkProgram(context);
     await program.program.parseAsync(context.words, { from: 'user' });
     return exitCode;
   } catch (error) {

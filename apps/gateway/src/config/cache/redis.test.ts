@@ -99,6 +99,22 @@ describe('cache.redis', () => {
       expected: '8:69: cache.redis.paswoord: unknown key: did you mean password?',
     },
     {
+      redis: `{ ${good}, paswoord: { env: KEY } }`,
+      expected: '8:69: cache.redis.paswoord: unknown key: did you mean password?',
+    },
+    {
+      redis: '{ url: rediss://redis, sealingKeys: [{ env: NONE }] }',
+      expected: `the environment variable NONE is not set: set it where the gateway is started; ${makeKey}`,
+    },
+    {
+      redis: `{ url: rediss://redis, sealingKeys: [{ file: none }] }`,
+      expected: `there is no such file: create it, or fix the path (relative paths start at the folder of the config file); ${makeKey}`,
+    },
+    {
+      redis: '{ url: rediss://redis, sealingKeys: [x] }',
+      expected: `is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; ${makeKey}`,
+    },
+    {
       redis: `{ ${good}, commandTimeout: 1s }`,
       expected: 'cache.redis.commandTimeout: unknown key: write one of: url, ',
     },

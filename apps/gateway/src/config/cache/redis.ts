@@ -23,7 +23,8 @@ const minKeyBytes = 32;
 const maxKeys = 8;
 
 const keyReference = '{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }';
-const makeKey = 'make a key with: openssl rand -base64 32';
+/** How to make a sealing key, as the fix of a problem. */
+export const makeKey = 'make a key with: openssl rand -base64 32';
 const keyFix = `write ${keyReference}, and ${makeKey}`;
 /** The file or variable may have another secret, which no one must overwrite. */
 const otherKeyFix = `name the file or variable that has the key, or ${makeKey}`;

@@ -1,17 +1,8 @@
-import type { RejectionReason, UserInfo } from '@sallyport/authenticator';
-import { asError } from '../../base/logging/error-fields.ts';
-import { attemptLifetime, idLength, isVerifier } from '../attempts/attempt.ts';
-import { createSession } from '../create-session.ts';
-import { requireKnownBlocks } from '../ended-login.ts';
-import { type LoginError, uncheckedLogin, wrongCode } from '../login-error.ts';
+import { attemptLifetime, idLength } from '../attempts/attempt.ts';
 import { addFacts } from '../login-facts.ts';
-import { answerSession, type LoginRequest } from '../login-request.ts';
-import type { LoginService } from '../login-service.ts';
-import type { Proof } from '../proof.ts';
-import { chooseCluster, parseBrowserBody, parseCodeBody } from '../request-bodies.ts';
+import type { LoginRequest } from '../login-request.ts';
+import { chooseCluster, parseBrowserBody } from '../request-bodies.ts';
 import { randomText } from '../secret-text.ts';
-import { findUserToday } from '../user-today.ts';
-import { fromPending } from './next-page.ts';
 import { requireBrowserLogins } from './page-request.ts';
 
 /** Begins a login that a person continues in a browser. */
@@ -26,61 +17,4 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
   const url = `${service.config.publicUrl}/login/${attempts.writeAttempt(attempt)}`;
   context.status = 201;
   context.body = { id: attempt.id, url, expiresAt: new Date(until) };
-}
-
-/** Makes a session for the client that began a login. A client with another verifier ends the login. */
-export async function redeemCode(request: LoginRequest, body: unknown): Promise<void> {
-  const { service, address, signal, facts } = request;
-  facts.action = 'redeem';
-  const { pending } = requireBrowserLogins(service);
-  const { code, verifier } = parseCodeBody(body);
-  // Who was blocked since they logged in is not known. The code is not used up.
-  requireKnownBlocks(service);
-  const login = await fromPending(service, () => pending.take(code));
-  if (login === undefined) throw wrongCode();
-  const { attempt, proof, revision } = login;
-  const { authenticator, provider } = proof;
-  addFacts(facts, {
-    authenticator,
-    provider: provider?.name,
-    username: proof.user.username,
-    device: attempt.device,
-    cluster: attempt.cluster,
-  });
-  if (!isVerifier(verifier, attempt.challenge)) {
-    facts.reason = 'wrong-verifier';
-    throw wrongCode();
-  }
-  const today = await findUserToday(service, proof, signal).catch((error: unknown) =>
-    withoutAnswer(service, proof, error),
-  );
-  const refuse = (reason: RejectionReason): LoginError => {
-    facts.reason = reason;
-    return wrongCode();
-  };
-  if ('reason' in today) throw refuse(today.reason);
-  const { user } = today;
-  // A reload may have made it required since they logged in.
-  if (service.factorPolicy.isMissing(proof, user.groups)) throw refuse('second-factor');
-  const cluster = chooseCluster(service.config, attempt.cluster);
-  const place = { cluster, device: attempt.device, address };
-  const proven = { proof: { ...proof, user }, revision, refuse };
-  const created = await createSession(service, proven, place, signal);
-  answerSession(request, created, proof.login);
-}
-
-/**
- * A directory that has checked the password and can't be asked now ends no login: each review asks it again.
- *
- * @throws LoginError for the user of a provider
- */
-function withoutAnswer(
-  { logger }: LoginService,
-  { user, provider }: Proof,
-  error: unknown,
-): { readonly user: UserInfo } {
-  if (provider === undefined) return { user };
-  const fields = { provider: provider.name, reason: asError(error).message };
-  logger.warn(fields, 'user of a provider could not be checked');
-  throw uncheckedLogin(false);
 }

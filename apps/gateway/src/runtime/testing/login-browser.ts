@@ -1,6 +1,7 @@
-import { beginLogin, redeemCode } from '../../login/browser/begin-login.ts';
+import { beginLogin } from '../../login/browser/begin-login.ts';
 import { PageError } from '../../login/browser/page-error.ts';
 import { addPages } from '../../login/browser/page-routes.ts';
+import { redeemCode } from '../../login/browser/redeem-code.ts';
 import type { LoginRequest } from '../../login/login-request.ts';
 import { randomText, secretDigest } from '../../login/secret-text.ts';
 import { password } from './login-backends.ts';

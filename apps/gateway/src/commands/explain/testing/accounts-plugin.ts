@@ -16,6 +16,8 @@ export interface AccountsOptions {
   readonly withoutLookUp?: boolean;
   /** Accepts the tokens that begin with it; the rest of the token is the name of an account. Default: it accepts none. */
   readonly tokenPrefix?: string;
+  /** Whether it can't start. */
+  readonly isBroken?: boolean;
 }
 
 /** The accounts by the name by which they are found; null: several have it. Null instead of all: the directory is down. */
@@ -24,9 +26,10 @@ export type Accounts = Readonly<Record<string, Account | null>> | null;
 type Account = UserInfo & { readonly refused?: 'disabled' | 'locked' | 'expired' };
 
 async function create(
-  { file, withoutLookUp = false, tokenPrefix = '' }: AccountsOptions,
+  { file, withoutLookUp = false, tokenPrefix = '', isBroken = false }: AccountsOptions,
   { baseDirectory }: PluginContext,
 ): Promise<Authenticator> {
+  if (isBroken) throw new Error('the CA is missing');
   async function load(): Promise<NonNullable<Accounts>> {
     const accounts: Accounts = JSON.parse(await readFile(join(baseDirectory, file), 'utf8'));
     if (accounts === null) throw new AuthenticatorError('unavailable', 'connect ECONNREFUSED');
@@ -68,6 +71,7 @@ const jsonSchema = (): Record<string, unknown> => ({
     file: { type: 'string' },
     withoutLookUp: { type: 'boolean' },
     tokenPrefix: { type: 'string' },
+    isBroken: { type: 'boolean' },
   },
   additionalProperties: false,
 });

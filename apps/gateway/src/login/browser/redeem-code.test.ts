@@ -9,7 +9,7 @@ import { createPendingLogins } from '../attempts/pending-logins.ts';
 import { createFactorPolicy } from '../factors/policy.ts';
 import type { LoginRequest } from '../login-request.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
-import { redeemCode } from './begin-login.ts';
+import { redeemCode } from './redeem-code.ts';
 
 const file = redisOfFile();
 
