@@ -80,7 +80,7 @@ export async function createLdapAuthenticator(
   };
 }
 
-type NotFound = Exclude<UserSearchResult, { kind: 'found' }>;
+type SearchFailure = Exclude<UserSearchResult, { kind: 'found' }>;
 
 /** A server that hangs costs a login this long, before the next one is asked. */
 function warnOfLateTimeout(
@@ -127,7 +127,7 @@ function createLogin(
 ) {
   const decoys = createDecoys(directory, options);
 
-  async function notFound(result: NotFound, call: DirectoryCall): Promise<Decision> {
+  async function notFound(result: SearchFailure, call: DirectoryCall): Promise<Decision> {
     if (result.kind === 'ambiguous') {
       const { entries } = result;
       logger.warn(

@@ -77,7 +77,7 @@ interface BadRecord {
   readonly problem: string;
 }
 
-type Found = FoundRecord | BadRecord | undefined;
+type StoreReply = FoundRecord | BadRecord | undefined;
 
 /**
  * Reads the record of a token.
@@ -90,7 +90,7 @@ export async function readRecord(
   digest: string,
   store: Store,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<StoreReply> {
   // The time before the command, since the time to live counts from a little later.
   const askedAt = store.now();
   try {
@@ -111,7 +111,7 @@ export async function readRecords(
   store: Store,
   signal: AbortSignal,
   node?: Redis,
-): Promise<readonly Found[]> {
+): Promise<readonly StoreReply[]> {
   const askedAt = store.now();
   return await store.connection.run((client) => {
     const reading = digests.map(async (digest) => {
@@ -132,7 +132,7 @@ async function readFrom(
   digest: string,
   { layout, keys }: Store,
   askedAt: number,
-): Promise<Found> {
+): Promise<StoreReply> {
   const { reply, timeToLive } = await readValue(client, layout.query, keys.record(digest));
   const result = layout.read(reply);
   return result && { ...result, reply, keyExpiresAt: endOfKey(timeToLive, askedAt) };

@@ -60,7 +60,7 @@ export function createUseNotes(
 export function createSessionExtender(
   { connection, keys, now }: UsedStore,
   logger: Logger,
-): (digest: string, found: FoundRecord) => void {
+): (digest: string, stored: FoundRecord) => void {
   const inProgress = new Set<string>();
   const write = createWriter(
     connection,

@@ -78,7 +78,7 @@ async function readOfCluster(
   }
 }
 
-interface Read {
+interface PendingRead {
   readonly query: ValueQuery;
   readonly key: string;
   resolve(value: StoredValue): void;
@@ -86,7 +86,7 @@ interface Read {
 }
 
 /** The reads of each client that are sent next: at the end of this turn, or when the answers to those before have come. */
-const batches = new WeakMap<Redis, Read[]>();
+const batches = new WeakMap<Redis, PendingRead[]>();
 
 /**
  * Sends reads together, as ioredis does for commands (`enableAutoPipelining`), but with one promise for all three commands

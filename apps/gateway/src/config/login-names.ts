@@ -7,7 +7,7 @@ import { isObject, type Problem, valueAt } from './problems.ts';
 import { describeUnknownName } from './rule.ts';
 import type { YamlSource } from './yaml.ts';
 
-type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string };
+type NamedAuthenticator = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string };
 
 /**
  * Checks the names in `login`: an authenticator has each, and the authenticator of `login.sessions` can issue sessions. Values that are missing or of
@@ -20,7 +20,7 @@ export function loginNameProblems(
   file: YamlSource['value'],
   prepared: readonly PreparedAuthenticator[],
 ): Problem[] {
-  const named = prepared.flatMap(({ resolved }, index): Named[] => {
+  const named = prepared.flatMap(({ resolved }, index): NamedAuthenticator[] => {
     const name = valueAt(file, ['authenticators', index, 'name']);
     return typeof name === 'string' ? [{ name, resolved }] : [];
   });
@@ -44,7 +44,7 @@ export function loginNameProblems(
 const idTokensAdvice =
   'write the name of an authenticator that checks ID tokens, such as one with use: jwt';
 
-function providerProblems(providers: unknown, named: readonly Named[]): Problem[] {
+function providerProblems(providers: unknown, named: readonly NamedAuthenticator[]): Problem[] {
   if (!isObject(providers)) return [];
   const names = named.map(({ name }) => name);
   return Object.entries(providers).flatMap(([provider, value]) => {
@@ -56,14 +56,14 @@ function providerProblems(providers: unknown, named: readonly Named[]): Problem[
 }
 
 /** Whether an authenticator can issue sessions, or its plugin could not be loaded and may be able to. */
-function mayIssueTokens({ resolved }: Named): boolean {
+function mayIssueTokens({ resolved }: NamedAuthenticator): boolean {
   return resolved === undefined || resolved.plugin.createTokenIssuer !== undefined;
 }
 
 /** Requires an authenticator that can issue sessions. */
 function sessionsProblem(
   name: string,
-  named: readonly Named[],
+  named: readonly NamedAuthenticator[],
   checkers: readonly unknown[],
 ): Problem[] {
   const path = ['login', 'sessions'];

@@ -87,10 +87,10 @@ const specificationVersion = 1;
 
 const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 
-type Exported = { readonly [Key in keyof AuthenticatorPlugin<unknown>]?: unknown };
+type PluginExport = { readonly [Key in keyof AuthenticatorPlugin<unknown>]?: unknown };
 
 /** The members that an export of the right version must have. A plugin may use any library, and be written in JavaScript. */
-const requirements: readonly (readonly [string, isMet: (exported: Exported) => boolean])[] = [
+const requirements: readonly (readonly [string, isMet: (exported: PluginExport) => boolean])[] = [
   [
     'name (a lowercase word)',
     ({ name }) => typeof name === 'string' && /^[a-z][a-z0-9_]*$/.test(name),
@@ -114,7 +114,7 @@ function isSchema(schema: AuthenticatorPlugin<unknown>['optionsSchema'] | undefi
 }
 
 function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugin<unknown> {
-  const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & {
+  const { specificationVersion: version, default: inner } = (exported ?? {}) as PluginExport & {
     default?: unknown;
   };
   const title = `the default export of ${packageName}`;
@@ -141,7 +141,7 @@ function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugi
     );
   }
   const unmet = requirements
-    .filter(([, isMet]) => !isMet(exported as Exported))
+    .filter(([, isMet]) => !isMet(exported as PluginExport))
     .map(([requirement]) => requirement);
   if (unmet.length === 0) return exported as AuthenticatorPlugin<unknown>;
   const fix = 'see AuthenticatorPlugin in @sallyport/authenticator, or upgrade the package';

@@ -42,7 +42,7 @@ export type Connections = ReturnType<typeof createConnections>;
  */
 const minFullSessions = 32;
 
-/** The most requests in progress on each further HTTP/2 connection. */
+/** The maximum number of requests in progress on each further HTTP/2 connection. */
 const lateStreams = 8;
 
 /**

@@ -1,7 +1,7 @@
 interface TurnLimits {
-  /** The most requests of one address that may wait. */
+  /** The maximum number of requests of one address that may wait. */
   readonly waiting: number;
-  /** The most requests of one address that may be in progress, from their turn until they end. */
+  /** The maximum number of requests of one address that may be in progress, from their turn until they end. */
   readonly inProgress: number;
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLog } from '../testing/server.ts';
-import { connectionsWithin, createInFlight, openFileLimit } from './limits.ts';
+import { connectionsWithin, createInFlightCounter, openFileLimit } from './limits.ts';
 
 async function limits(line: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-limits-'));
@@ -56,7 +56,7 @@ describe('connections', () => {
 
 describe('the count of reviews in flight', () => {
   test('allows reviews up to the limit, and another one when one has ended', () => {
-    const inFlight = createInFlight();
+    const inFlight = createInFlightCounter();
     const leave = inFlight.enter(2);
     inFlight.enter(2);
     expect(inFlight.enter(2)).toBeUndefined();
@@ -66,7 +66,7 @@ describe('the count of reviews in flight', () => {
   });
 
   test('ending a review twice ends one', () => {
-    const inFlight = createInFlight();
+    const inFlight = createInFlightCounter();
     inFlight.enter(5);
     const leave = inFlight.enter(5);
     leave?.();
@@ -75,7 +75,7 @@ describe('the count of reviews in flight', () => {
   });
 
   test('work that no one waits for counts until it settles, either way', async () => {
-    const inFlight = createInFlight();
+    const inFlight = createInFlightCounter();
     const good = Promise.withResolvers<void>();
     const bad = Promise.withResolvers<void>();
     inFlight.hold(good.promise);

@@ -24,36 +24,36 @@ export const connectionLimits = {
   /** The time for a client that must reconnect and has requests open, or does not read its answers. */
   linger: 30_000,
   /**
-   * The most connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. Each takes
+   * The maximum number of connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. Each takes
    * up to 110 KiB, most of it for TLS.
    */
   maxConnections: 1024,
   /**
-   * The most connections without a request of an allowed client yet: see `createSocketLimit`. One turn of the event
+   * The maximum number of connections without a request of an allowed client yet: see `createSocketLimit`. One turn of the event
    * loop accepts fewer.
    */
   maxNewConnections: 512,
-  /** The most bytes of headers. kube-apiserver's have some 400; a bearer token in its kubeconfig may add some KiB. */
+  /** The maximum number of bytes of headers. kube-apiserver's have some 400; a bearer token in its kubeconfig may add some KiB. */
   maxHeaderSize: 8 * 1024,
   /**
-   * The most requests in progress on an HTTP/1.1 connection; more end it. One turn of the event loop reads all
+   * The maximum number of requests in progress on an HTTP/1.1 connection; more end it. One turn of the event loop reads all
    * connections, 1,700 requests each. Go's client sends one at a time.
    */
   maxPipelined: 4,
   /**
-   * The most requests in progress on an HTTP/2 connection, as in Go's own server. Go's client opens another connection
+   * The maximum number of requests in progress on an HTTP/2 connection, as in Go's own server. Go's client opens another connection
    * for more.
    */
   maxStreams: 250,
   /**
-   * The most requests in progress on all HTTP/2 connections. One more ends the oldest of the address that has the most:
+   * The maximum number of requests in progress on all HTTP/2 connections. A further one ends the oldest one of the busiest address:
    * clients that neither end their requests nor read the answers make the gateway hold the headers of all of them.
    */
   maxRequests: 2048,
 };
 
 /**
- * The most pieces of one body: chunks of HTTP/1.1, frames of HTTP/2. Each takes time, however short. 256 KiB come in
+ * The maximum number of pieces of one body: chunks of HTTP/1.1, frames of HTTP/2. Each takes time, however short. 256 KiB come in
  * 200 over most networks.
  */
 export const maxPieces = 1_000;
@@ -93,10 +93,10 @@ export async function openFileLimit(limits = '/proc/self/limits'): Promise<numbe
   return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-export type InFlight = ReturnType<typeof createInFlight>;
+export type InFlightCounter = ReturnType<typeof createInFlightCounter>;
 
 /** Counts what `server.maxInFlight` limits: the reviews in progress, and the backend work that outlived its review. */
-export function createInFlight() {
+export function createInFlightCounter() {
   let count = 0;
   const take = () => {
     let isTaken = true;

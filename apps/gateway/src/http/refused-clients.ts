@@ -9,12 +9,12 @@ import { createFairLimit } from './socket-limit.ts';
 export type IdentifyRefused = (transport: Transport) => string | undefined;
 
 /**
- * The most connections of clients whose requests are refused. Anyone with a certificate of the client CA, such as each
+ * The maximum number of connections of clients whose requests are refused. Anyone with a certificate of the client CA, such as each
  * kubelet, can be one, while one connection is enough to read the refusal.
  */
 const maxConnections = 8;
 
-/** The most requests in progress on one of their HTTP/2 sessions, and the most that they may reset together. */
+/** The maximum number of requests in progress on one of their HTTP/2 sessions, and of requests that they may reset together. */
 export const refusedStreams = 4;
 
 /** The milliseconds in which a client that reset too many requests gets no connection. */

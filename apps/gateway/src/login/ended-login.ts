@@ -18,7 +18,7 @@ export interface LoginEnds {
 
 /** Ends the logins in progress of a user on all replicas: see `engine/revocation/end-logins.ts`. */
 export type EndLogins = (
-  given: Parameters<typeof endLogins>[1],
+  details: Parameters<typeof endLogins>[1],
   signal: AbortSignal,
 ) => ReturnType<typeof endLogins>;
 

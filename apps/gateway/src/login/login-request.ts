@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { pause } from '../base/deadlines.ts';
 import { isClosed } from '../http/http-server.ts';
-import type { InFlight } from '../http/limits.ts';
+import type { InFlightCounter } from '../http/limits.ts';
 import type { createFormReader } from '../http/read-body.ts';
 import { nameNetwork } from '../http/socket-limit.ts';
 import type { NewSession } from './create-session.ts';
@@ -34,7 +34,7 @@ export type AddRoute<Request = LoginRequest> = (
 
 /** The limits of logins, which all requests share. */
 interface LoginLimits {
-  readonly inFlight: InFlight;
+  readonly inFlight: InFlightCounter;
   /** Counts the refused passwords and codes of each address. */
   readonly passwords: RateLimit;
   /** Counts the logins of each user, and their passwords without the second factor. */

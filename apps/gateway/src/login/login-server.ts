@@ -6,7 +6,7 @@ import { type AnswerOf, answerErrors } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
 import { isClosed } from '../http/http-server.ts';
-import type { ConnectionLimits, InFlight } from '../http/limits.ts';
+import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createFormReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
@@ -50,7 +50,7 @@ interface LoginServerOptions {
    * more.
    */
   readonly service: () => LoginService | undefined;
-  readonly inFlight: InFlight;
+  readonly inFlight: InFlightCounter;
   readonly logger: Logger;
   /** They are called with each request, in this order. */
   readonly observers: readonly OnLogin[];

@@ -1,9 +1,9 @@
 import type { RejectionReason } from '@sallyport/authenticator';
 import { findLoginEnd, writeUnlessEnded } from './ended-login.ts';
 import {
-  type Added,
+  type AddedFactor,
   type FactorGrant,
-  type NotAdded,
+  type FactorRefusal,
   takeBackFactor,
 } from './factors/enrolment.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
@@ -28,10 +28,10 @@ import {
 } from './prove-factor.ts';
 import { findUserToday, type ProvenUser } from './user-today.ts';
 
-type Asked = Pick<LoginRequest, 'service' | 'facts'>;
+type FactorRequest = Pick<LoginRequest, 'service' | 'facts'>;
 
 /** What a user who wants to change their factors has, or must prove in place of an invitation. */
-type AfterPassword =
+type PasswordOutcome =
   | { readonly kind: 'invited'; readonly grant: FactorGrant }
   | Extract<FactorNeed, { readonly kind: 'factor' }>;
 
@@ -42,10 +42,10 @@ type AfterPassword =
  * @throws LoginError for a user who has neither an invitation nor a factor, or whose record can't be used
  */
 export async function grantAfterPassword(
-  { service, facts }: Asked,
+  { service, facts }: FactorRequest,
   proof: Proof,
   invitation: string | undefined,
-): Promise<AfterPassword> {
+): Promise<PasswordOutcome> {
   const { secondFactor, enrolment } = requireFactors(service);
   facts.username = proof.user.username;
   if (!secondFactor.policy.isCovered(proof.authenticator)) throw noSecondFactor();
@@ -64,7 +64,7 @@ export async function grantAfterPassword(
 }
 
 /** Refuses a user who was blocked or revoked since the revision. @throws LoginError */
-export function requireUnrevoked({ service, facts }: Asked, login: ProvenLogin): void {
+export function requireUnrevoked({ service, facts }: FactorRequest, login: ProvenLogin): void {
   const reason = findLoginEnd(service, toBegunLogin(login));
   if (reason === undefined) return;
   facts.reason = reason;
@@ -77,10 +77,10 @@ export function requireUnrevoked({ service, facts }: Asked, login: ProvenLogin):
  * @throws LoginError, AuthenticatorError when the directory could not be asked, and whatever `add` throws
  */
 export async function addUnlessEnded<Result extends { readonly kind: string }>(
-  { service, facts, signal }: Asked & Pick<LoginRequest, 'signal'>,
+  { service, facts, signal }: FactorRequest & Pick<LoginRequest, 'signal'>,
   { proof, revision }: { readonly proof: ProvenUser; readonly revision: number },
-  add: () => Promise<Result | Added>,
-): Promise<Result | Added> {
+  add: () => Promise<Result | AddedFactor>,
+): Promise<Result | AddedFactor> {
   const { store } = requireFactors(service).secondFactor;
   const refuse = (reason: RejectionReason) => {
     facts.reason = reason;
@@ -103,7 +103,10 @@ export async function addUnlessEnded<Result extends { readonly kind: string }>(
 export const defaultLabels = { totp: 'authenticator app', passkey: 'passkey' } as const;
 
 /** @throws LoginError if the factor was not added */
-export function addedOrThrow({ facts }: Asked, result: Added | NotAdded): Added {
+export function addedOrThrow(
+  { facts }: FactorRequest,
+  result: AddedFactor | FactorRefusal,
+): AddedFactor {
   if (result.kind === 'added') {
     facts.invitedBy = result.invitedBy;
     return result;

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
-import { createInFlight, type InFlight } from '../http/limits.ts';
+import { createInFlightCounter, type InFlightCounter } from '../http/limits.ts';
 import { nameNetwork } from '../http/socket-limit.ts';
 import { maxAddressShare, maxCountedNames } from './limits.ts';
 
@@ -51,8 +51,8 @@ export type AddressShares = ReturnType<typeof createAddressShares>;
 
 /** Counts requests in progress, those of each address by themselves: no address takes the slots of all others. */
 export function createAddressShares() {
-  const total = createInFlight();
-  const shares = new Map<string, InFlight>();
+  const total = createInFlightCounter();
+  const shares = new Map<string, InFlightCounter>();
   return {
     /**
      * Counts a request.
@@ -61,7 +61,7 @@ export function createAddressShares() {
      */
     enter(address: string, limit: number): (() => void) | undefined {
       const network = nameNetwork(address);
-      const share = shares.get(network) ?? createInFlight();
+      const share = shares.get(network) ?? createInFlightCounter();
       const leaveShare = share.enter(Math.ceil(limit * maxAddressShare));
       const leave = leaveShare && total.enter(limit);
       if (leave === undefined) {

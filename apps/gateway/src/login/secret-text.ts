@@ -19,7 +19,7 @@ export function isEqual(a: string, b: string): boolean {
   return bytes.length === second.length && timingSafeEqual(bytes, second);
 }
 
-/** The most characters of a code or an invitation as it was typed, with dashes and spaces. */
+/** The maximum number of characters of a code or an invitation as it was typed, with dashes and spaces. */
 export const maxTyped = 64;
 
 /** Removes what people type around the characters of a code. */

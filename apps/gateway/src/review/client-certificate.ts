@@ -103,7 +103,7 @@ function read(transport: Transport, allowed: readonly string[]) {
 }
 
 /**
- * The most names in a message, and the most characters of each: a certificate may have hundreds of names, of any
+ * The maximum numbers of names in a message and of characters of each: a certificate may have hundreds of names, of any
  * length.
  */
 const maxShown = 8;

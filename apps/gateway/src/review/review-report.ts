@@ -52,7 +52,7 @@ export type OnReview = (report: ReviewReport) => void;
 
 /** Reports each review to every observer, in their order. */
 export function createReviewReporter(observers: readonly OnReview[], logger: Logger) {
-  type Ended = Omit<ReviewReport, 'version' | 'outcome' | 'token'> & {
+  type EndedReview = Omit<ReviewReport, 'version' | 'outcome' | 'token'> & {
     readonly request: TokenReviewRequest | undefined;
   };
   // The properties are spelled out, because a spread takes several times as long.
@@ -65,7 +65,7 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
     end,
     answers,
     callerGone,
-  }: Ended): ReviewReport => {
+  }: EndedReview): ReviewReport => {
     const version =
       request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
     const outcome = describeOutcome(end);

@@ -12,7 +12,7 @@ import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
 import { isClosed } from '../http/http-server.ts';
 import { StatusError } from '../http/kubernetes-status.ts';
-import type { ConnectionLimits, InFlight } from '../http/limits.ts';
+import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createBodyReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { type ClientCheck, createClientCheck } from './client-certificate.ts';
@@ -25,7 +25,7 @@ interface ReviewServerOptions {
   readonly settings: () => ServerConfig;
   /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
   readonly authenticate: (token: string, context: ChainContext) => Decision | Promise<Decision>;
-  readonly inFlight: InFlight;
+  readonly inFlight: InFlightCounter;
   readonly logger: Logger;
   /** They are called with each review, in this order. */
   readonly observers: readonly OnReview[];

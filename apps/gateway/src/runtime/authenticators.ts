@@ -91,9 +91,9 @@ export function closeAuthenticator(
   return closeMade('authenticator', authenticator, config.name, logger);
 }
 
-type Issuing = Required<Pick<AuthenticatorConfig['plugin'], 'createTokenIssuer'>>;
+type IssuingPlugin = Required<Pick<AuthenticatorConfig['plugin'], 'createTokenIssuer'>>;
 
-export type IssuingAuthenticator = AuthenticatorConfig & { readonly plugin: Issuing };
+export type IssuingAuthenticator = AuthenticatorConfig & { readonly plugin: IssuingPlugin };
 
 export function issuesTokens(
   authenticator: AuthenticatorConfig,

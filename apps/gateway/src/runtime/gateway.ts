@@ -7,7 +7,12 @@ import { loadConfig } from '../config/load.ts';
 import { FixableError } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
-import { connectionsWithin, createInFlight, type InFlight, openFileLimit } from '../http/limits.ts';
+import {
+  connectionsWithin,
+  createInFlightCounter,
+  type InFlightCounter,
+  openFileLimit,
+} from '../http/limits.ts';
 import { loginConnectionsWithin } from '../login/limits.ts';
 import { startLoginServer } from '../login/login-server.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
@@ -22,7 +27,7 @@ import { startReviewServer } from '../review/review-server.ts';
 import { createGeneration } from './generation.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, logConfigWarnings } from './reload.ts';
-import { createRunning } from './running.ts';
+import { createRunningGeneration } from './running.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
 
 export interface GatewayOptions {
@@ -120,8 +125,8 @@ async function createParts(
   logger: Logger,
   opened: AsyncDisposableStack,
 ) {
-  const running = createRunning(config);
-  const inFlight = createInFlight();
+  const running = createRunningGeneration(config);
+  const inFlight = createInFlightCounter();
   const refused = createRefusedReloads(systemClocks.wall);
   const metrics = createGatewayMetrics(running, inFlight, refused);
   const audit = createAuditTrail(logger, metrics.auditLinesDropped);
@@ -153,7 +158,7 @@ async function createParts(
 
 /** @returns a function that makes the generation of a config. All generations share what outlives a reload */
 function createGenerations(
-  inFlight: InFlight,
+  inFlight: InFlightCounter,
   shared: SharedState,
   { sessionObserver, onLookedUp }: Observers,
   logger: Logger,

@@ -11,7 +11,7 @@ import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createFailureLog } from '../engine/chain/failure-log.ts';
 import type { RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
-import { createInFlight, type InFlight } from '../http/limits.ts';
+import { createInFlightCounter, type InFlightCounter } from '../http/limits.ts';
 import {
   createLoginLog,
   describeLogin,
@@ -31,14 +31,14 @@ import {
   type StatusSources,
 } from '../observe/status-page/collector.ts';
 import { createReviewLog } from '../review/review-report.ts';
-import type { Running } from './running.ts';
+import type { RunningGeneration } from './running.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** The parts of a gateway that are observed, and the observers that are made before the others. */
 interface ObservedGateway {
-  readonly running: Running;
+  readonly running: RunningGeneration;
   readonly tls: TlsOfAddresses;
-  readonly inFlight: Pick<InFlight, 'count'>;
+  readonly inFlight: Pick<InFlightCounter, 'count'>;
   readonly refused: RefusedReloads;
   readonly metrics: GatewayMetrics;
   readonly audit: AuditTrail;
@@ -109,7 +109,7 @@ export function createObservers(gateway: ObservedGateway) {
 
 /** Makes what logs, counts and records requests to the login server, and sessions. */
 function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Logger) {
-  const inFlight = createInFlight();
+  const inFlight = createInFlightCounter();
   const metrics = createLoginMetrics(
     registry,
     { actions: loginActions, outcomes: loginOutcomes },

@@ -4,7 +4,7 @@ import { createFileWatcher, type FileWatcher } from '../config/files/watcher.ts'
 import type { GatewayConfig } from '../config/types.ts';
 import type { Generation } from './generation.ts';
 import { createReloader } from './reload.ts';
-import { createRunning } from './running.ts';
+import { createRunningGeneration } from './running.ts';
 
 function generation(name: string): Generation {
   const listen = { host: '127.0.0.1', port: 0 };
@@ -45,7 +45,7 @@ describe('a reload that hangs', () => {
 
   test('is abandoned after 30 s, the next one goes on, and the first cannot replace it afterwards', async () => {
     const old = generation('old');
-    const running = createRunning(old.config);
+    const running = createRunningGeneration(old.config);
     running.generation = old;
     const [late, next] = [generation('late'), generation('next')];
     const hanging = Promise.withResolvers<Generation>();

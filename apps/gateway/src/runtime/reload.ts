@@ -10,11 +10,11 @@ import { listCertificates, readTls, type TlsOfAddresses } from '../login/login-t
 import type { ReviewServer } from '../review/review-server.ts';
 import type { Generation } from './generation.ts';
 import type { Observers } from './observers.ts';
-import type { Running } from './running.ts';
+import type { RunningGeneration } from './running.ts';
 import type { SharedState } from './shared-state.ts';
 
 interface ReloadDependencies {
-  readonly running: Running;
+  readonly running: RunningGeneration;
   /** Loads the config. If it throws, the error is logged, and what is in force stays. */
   readonly load: () => Promise<GatewayConfig>;
   readonly makeGeneration: (config: GatewayConfig) => Promise<Generation>;
@@ -231,7 +231,11 @@ export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger
 }
 
 /** Keeps the addresses, and whether there is TLS on them, until a restart, and logs that. */
-function keepListening(next: GatewayConfig, running: Running, logger: Logger): GatewayConfig {
+function keepListening(
+  next: GatewayConfig,
+  running: RunningGeneration,
+  logger: Logger,
+): GatewayConfig {
   const { server, admin } = running.config;
   const now = { server, admin, login: running.listeningLogin };
   const changed = (['server', 'admin', 'login'] as const).flatMap((name) =>

@@ -2,7 +2,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import type { Generation } from './generation.ts';
 
 /** The generation that is in force now. A reload replaces it as a whole. */
-export type Running = ReturnType<typeof createRunning>;
+export type RunningGeneration = ReturnType<typeof createRunningGeneration>;
 
 /**
  * Keeps the generation that is in force. Parts that are made before the first generation get this, and read it when they are
@@ -10,7 +10,7 @@ export type Running = ReturnType<typeof createRunning>;
  *
  * @param firstConfig the config of the start
  */
-export function createRunning(firstConfig: GatewayConfig) {
+export function createRunningGeneration(firstConfig: GatewayConfig) {
   let generation: Generation | undefined;
   let listeningLogin = firstConfig.login;
   return {

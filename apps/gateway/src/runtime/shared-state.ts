@@ -14,7 +14,7 @@ import {
   createLockoutMetrics,
 } from '../observe/metrics/authenticator-metrics.ts';
 import { createCacheGauges, createCacheMetrics } from '../observe/metrics/cache-metrics.ts';
-import type { Running } from './running.ts';
+import type { RunningGeneration } from './running.ts';
 
 /** The time between two sweeps of memory, which drop what is too old to be used. Milliseconds. */
 const sweepInterval = 30_000;
@@ -29,7 +29,7 @@ export type SharedState = ReturnType<typeof createSharedState>;
  * @param onEntry called with each entry of the revocation list that this process did not know
  */
 export function createSharedState(
-  running: Running,
+  running: RunningGeneration,
   registry: Registry,
   onEntry: (entry: Entry) => void,
   logger: Logger,
@@ -109,7 +109,7 @@ export function createSharedState(
 }
 
 /** Creates the lockout guard, with its metrics. */
-function createCountedAttempts(running: Running, registry: Registry) {
+function createCountedAttempts(running: RunningGeneration, registry: Registry) {
   const attempts = createAttempts(() => running.config.lockout, {
     now: systemClocks.monotonic,
     shared: () => running.redis,

@@ -2,7 +2,7 @@ import type { AuthenticateContext, Decision } from '@sallyport/authenticator';
 import { onTestFinished, vi } from 'vitest';
 import type { ServerConfig } from '../config/types.ts';
 import type { ConnectionLimits } from '../http/limits.ts';
-import { createInFlight, type InFlight } from '../http/limits.ts';
+import { createInFlightCounter, type InFlightCounter } from '../http/limits.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewLog, type ReviewOutcome } from '../review/review-report.ts';
 import { type ReviewServer, startReviewServer } from '../review/review-server.ts';
@@ -15,7 +15,7 @@ export interface LogLine {
 }
 
 export interface TestServer extends ReviewServer {
-  readonly inFlight: InFlight;
+  readonly inFlight: InFlightCounter;
   readonly log: LogLine[];
   readonly outcomes: [ReviewOutcome, string | undefined][];
   readonly settings: { -readonly [Key in keyof ServerConfig]: ServerConfig[Key] };
@@ -68,7 +68,7 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   };
   const { lines: log, logger } = createLog();
   const outcomes: TestServer['outcomes'] = [];
-  const inFlight = createInFlight();
+  const inFlight = createInFlightCounter();
   const server = await startReviewServer({
     settings: () => settings,
     authenticate: overrides.authenticate ?? (async () => alice),

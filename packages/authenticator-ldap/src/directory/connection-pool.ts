@@ -18,7 +18,7 @@ export type ConnectionPool = ReturnType<typeof createConnectionPool>;
 export type Lease = ReturnType<typeof createLease>;
 
 /** A connection of the pool. Its times are those of `now`. */
-interface Pooled {
+interface PooledConnection {
   readonly connection: LdapConnection;
   readonly expiresAt: number;
   readonly epoch: number;
@@ -35,10 +35,10 @@ function createState(settings: PoolSettings) {
      * The connections used last are at the end and taken first, so that those that are not needed
      * reach `idleTimeout`.
      */
-    idle: [] as Pooled[],
-    busy: new Set<Pooled>(),
+    idle: [] as PooledConnection[],
+    busy: new Set<PooledConnection>(),
     opening: 0,
-    queue: createQueue<Pooled | 'open'>(),
+    queue: createQueue<PooledConnection | 'open'>(),
     /**
      * Until one connection was opened they are opened one by one: a wrong service password is sent
      * once, not `max` times.
@@ -82,8 +82,8 @@ export function createConnectionPool(settings: PoolSettings) {
   };
 }
 
-function createLease(pool: Pool, pooled: Pooled, reused: boolean) {
-  let current: Pooled | undefined = pooled;
+function createLease(pool: Pool, pooled: PooledConnection, reused: boolean) {
+  let current: PooledConnection | undefined = pooled;
   const lease = {
     connection: pooled.connection,
     /** Whether the connection was used before: then the server may have closed it long ago. */
@@ -109,7 +109,10 @@ function createLease(pool: Pool, pooled: Pooled, reused: boolean) {
   return lease;
 }
 
-async function waitForConnection(pool: Pool, signal: AbortSignal): Promise<Pooled | 'open'> {
+async function waitForConnection(
+  pool: Pool,
+  signal: AbortSignal,
+): Promise<PooledConnection | 'open'> {
   const { url, max, waitTimeout: limit, now } = pool;
   const late = () =>
     isFull(pool)
@@ -124,7 +127,7 @@ async function waitForConnection(pool: Pool, signal: AbortSignal): Promise<Poole
   }
 }
 
-function grant(pool: Pool): Pooled | 'open' | undefined {
+function grant(pool: Pool): PooledConnection | 'open' | undefined {
   for (let last = pool.idle.at(-1); last !== undefined; last = pool.idle.at(-1)) {
     take(pool, last);
     if (isUsable(pool, last)) return last;
@@ -149,7 +152,7 @@ function serveSoon(pool: Pool): void {
 }
 
 /** Opens the connection that `startOpening` has counted. */
-async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
+async function open(pool: Pool, signal: AbortSignal): Promise<PooledConnection> {
   const { epoch, hasConnected } = pool;
   let connection: LdapConnection;
   try {
@@ -174,7 +177,7 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
   }
   // Connections that were opened together must not end together.
   const age = pool.maxAge * (0.9 + 0.2 * pool.random());
-  const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + age };
+  const pooled: PooledConnection = { connection, epoch, expiresAt: pool.now() + age };
   pool.busy.add(pooled);
   pool.metrics.connections('busy', 1);
   pool.hasConnected = true;
@@ -188,7 +191,7 @@ function startOpening(pool: Pool): void {
   pool.metrics.connections('opening', 1);
 }
 
-function giveBack(pool: Pool, pooled: Pooled, reusable: boolean): void {
+function giveBack(pool: Pool, pooled: PooledConnection, reusable: boolean): void {
   if (!reusable || !isUsable(pool, pooled)) {
     discard(pool, pooled);
     return;
@@ -202,7 +205,7 @@ function giveBack(pool: Pool, pooled: Pooled, reusable: boolean): void {
   serve(pool);
 }
 
-function take(pool: Pool, pooled: Pooled): void {
+function take(pool: Pool, pooled: PooledConnection): void {
   clearTimeout(pooled.timer);
   pool.idle.splice(pool.idle.lastIndexOf(pooled), 1);
   pool.metrics.connections('idle', -1);
@@ -211,19 +214,19 @@ function take(pool: Pool, pooled: Pooled): void {
 }
 
 /** Closes an idle connection. One that is busy is closed when it is released. */
-function drop(pool: Pool, pooled: Pooled): void {
+function drop(pool: Pool, pooled: PooledConnection): void {
   if (!pool.idle.includes(pooled)) return;
   take(pool, pooled);
   discard(pool, pooled);
 }
 
-function discard(pool: Pool, pooled: Pooled): void {
+function discard(pool: Pool, pooled: PooledConnection): void {
   if (pool.busy.delete(pooled)) pool.metrics.connections('busy', -1);
   pooled.connection.close();
   serveSoon(pool);
 }
 
-function isUsable(pool: Pool, { connection, expiresAt, epoch }: Pooled): boolean {
+function isUsable(pool: Pool, { connection, expiresAt, epoch }: PooledConnection): boolean {
   return !pool.isClosed && connection.isOpen && pool.now() < expiresAt && epoch === pool.epoch;
 }
 

@@ -8,7 +8,7 @@ import { createDirectoryServer, type DirectoryServer } from './directory-server.
 import { createServerMetrics } from './metrics.ts';
 import type { Use } from './server-circuit.ts';
 import { createListedServers, createSrvList, createSrvResolver } from './server-list.ts';
-import type { Answered, DirectoryCall, DirectoryDependencies, LdapDirectory } from './types.ts';
+import type { DirectoryCall, DirectoryDependencies, LdapDirectory, ServerAnswer } from './types.ts';
 
 /** Creates the directory. It connects to no server before the first call, so all servers may be down. */
 export function createDirectory(dependencies: DirectoryDependencies): LdapDirectory {
@@ -134,7 +134,7 @@ interface Failure {
  * @throws AuthenticatorError with each server's reason, `failed` for a problem of these logins or of this machine
  * @throws the reason of the signal, and errors of `ask` that are not about a server
  */
-async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
+async function askInTurn<T>(question: Question<T>): Promise<ServerAnswer<T>> {
   const { servers, signal, now } = question;
   const reasons = new Map<DirectoryServer, string>();
   const concerned = new Set<Failure['concerns']>();

@@ -7,7 +7,7 @@ import { describeShortage } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
 
-interface Asking {
+interface QueryOptions {
   readonly signal: AbortSignal;
   readonly prefer?: Server;
 }
@@ -20,7 +20,7 @@ export function createListedServers(
   // The first turn is random, so that the replicas of a gateway do not all begin with the same server.
   let turn = Math.floor(random() * servers.length);
   return {
-    async inOrder({ prefer }: Asking): Promise<readonly Server[]> {
+    async inOrder({ prefer }: QueryOptions): Promise<readonly Server[]> {
       if (order === 'listed') return preferred(servers, prefer);
       // A step that prefers a server belongs to a login that was counted at its first step.
       if (prefer === undefined) turn = (turn + 1) % servers.length;
@@ -94,7 +94,7 @@ export function createSrvList(list: SrvList) {
 
   return {
     /** @throws AuthenticatorError `unavailable` when no server is known, and the reason of the signal */
-    async inOrder({ signal, prefer }: Asking): Promise<readonly Server[]> {
+    async inOrder({ signal, prefer }: QueryOptions): Promise<readonly Server[]> {
       if (now() >= nextLookup) lookup ??= refresh();
       if (targets.length === 0 && lookup !== undefined) await within({ signal }, () => lookup);
       if (targets.length === 0)

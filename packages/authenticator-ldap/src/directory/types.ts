@@ -23,7 +23,7 @@ export interface LdapDirectory {
   withService<T>(
     work: (connection: SearchConnection) => Promise<T>,
     options: DirectoryCall,
-  ): Promise<Answered<T>>;
+  ): Promise<ServerAnswer<T>>;
 
   /**
    * Binds once as a user, on a connection that is used for such binds only. Any answer of a server is final, even a
@@ -31,7 +31,7 @@ export interface LdapDirectory {
    *
    * @throws as `withService`
    */
-  bindUser(credentials: BindCredentials, options: BindCall): Promise<Answered<BindResult>>;
+  bindUser(credentials: BindCredentials, options: BindCall): Promise<ServerAnswer<BindResult>>;
 
   /** Connects to every server and binds as the service account. `look` then looks for what the caller needs there. */
   check(
@@ -72,7 +72,7 @@ export interface BindCall extends DirectoryCall {
   readonly onUnanswered?: () => void;
 }
 
-export interface Answered<T> {
+export interface ServerAnswer<T> {
   readonly value: T;
   readonly server: Server;
 }

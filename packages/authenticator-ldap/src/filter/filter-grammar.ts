@@ -19,12 +19,12 @@ const operators = {
 } as const;
 
 /** Says what to write in place of a placeholder, by its name without braces. @returns undefined when it is allowed */
-export type Allowed = (placeholder: string) => string | undefined;
+export type PlaceholderCheck = (placeholder: string) => string | undefined;
 
 interface Cursor {
   readonly text: string;
   at: number;
-  readonly allowed: Allowed | undefined;
+  readonly allowed: PlaceholderCheck | undefined;
 }
 
 /**
@@ -34,7 +34,7 @@ interface Cursor {
  * @param allowed without it each placeholder matches any text, as an asterisk does
  * @throws TemplateError
  */
-export function parseFilter(text: string, allowed?: Allowed): FilterOf<ValueTemplate> {
+export function parseFilter(text: string, allowed?: PlaceholderCheck): FilterOf<ValueTemplate> {
   if (text.length > maxLength) {
     throw new TemplateError(
       text,

@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { type Comparison, findComparison, hasPlaceholder } from './comparison.ts';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
-import { type Allowed, parseFilter, type ValueTemplate } from './filter-grammar.ts';
+import { type PlaceholderCheck, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 
 /** The limit for the assertions of a filled-in filter, and so for the work of a server for one login. */
 const maxAssertions = 10_000;
@@ -44,7 +44,7 @@ export interface FilterTemplate {
 }
 
 /** Reads a filter (RFC 4515) with placeholders in its values. @throws TemplateError with the column and the fix */
-export function parseFilterTemplate(text: string, allowed: Allowed): FilterTemplate {
+export function parseFilterTemplate(text: string, allowed: PlaceholderCheck): FilterTemplate {
   const placeholders = new Set<string>();
   const filter = parseFilter(text, allowed);
   const fill = compile(filter, placeholders);
@@ -79,13 +79,13 @@ function becomesPresence(filter: FilterOf<ValueTemplate>): boolean {
   }
 }
 
-interface Filling {
+interface FillState {
   readonly values: ReadonlyMap<string, readonly Buffer[]>;
   assertions: number;
   readonly encode?: Encode | undefined;
 }
 
-type Fill = (filling: Filling) => Filter | undefined;
+type Fill = (filling: FillState) => Filter | undefined;
 
 /** Prepares once what does not depend on values, since filling is a part of every login. */
 function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fill {
@@ -157,7 +157,7 @@ function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => T
 type Assignment = ReadonlyMap<string, Buffer>;
 
 /** Lists each way to give each of the placeholders one of its values. */
-function listAssignments(filling: Filling, placeholders: readonly string[]): Assignment[] {
+function listAssignments(filling: FillState, placeholders: readonly string[]): Assignment[] {
   const choices = placeholders.map((name) => [name, filling.values.get(name) ?? []] as const);
   filling.assertions += choices.reduce((product, [, values]) => product * values.length, 1);
   if (filling.assertions > maxAssertions) {

@@ -4,10 +4,10 @@ import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import { classifySearch, namedCode } from '../directory/result-codes.ts';
 import type {
-  Answered,
   DirectoryCall,
   LdapDirectory,
   SearchConnection,
+  ServerAnswer,
 } from '../directory/types.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
@@ -48,7 +48,7 @@ export async function findUserEntry(
   directory: LdapDirectory,
   search: UserSearch,
   call: DirectoryCall,
-): Promise<Answered<UserSearchResult>> {
+): Promise<ServerAnswer<UserSearchResult>> {
   const { options, moreAttributes } = search;
   const { username, uid, email, extra } = options.attributes;
   const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter(

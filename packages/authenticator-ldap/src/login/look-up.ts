@@ -8,10 +8,10 @@ import {
 import { entryRequest } from '../connection/entry-request.ts';
 import { namedCode } from '../directory/result-codes.ts';
 import type {
-  Answered,
   DirectoryCall,
   LdapDirectory,
   SearchConnection,
+  ServerAnswer,
 } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import { loginError } from '../login-error.ts';
@@ -52,7 +52,7 @@ export function findEntry(
   searched: SearchedUser,
   { trace, ...call }: TracedCall,
   extraAttributes: readonly string[] = [],
-): Promise<Answered<UserSearchResult>> {
+): Promise<ServerAnswer<UserSearchResult>> {
   const { user, groups } = options;
   const { join } = searched;
   const moreAttributes = join?.attributes ?? [...groupAttributes(groups), ...extraAttributes];

@@ -12,7 +12,7 @@ import {
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { type Finding, type Findings, ok, runCheck, toPlacedFinding, warning } from '../finding.ts';
 
-type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
+type ConfiguredAuthenticator = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
 /**
  * Checks `login.providers`: whether their authenticators can check ID tokens, as `serve` does; and whether each provider answers.
@@ -21,7 +21,7 @@ type Created = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
  */
 export async function checkProviders(
   config: Pick<GatewayConfig, 'login'>,
-  created: readonly Created[],
+  created: readonly ConfiguredAuthenticator[],
 ): Promise<Findings> {
   const { login } = config;
   if (login === undefined) return [];
@@ -38,7 +38,7 @@ export async function checkProviders(
 async function checkProvider(
   name: string,
   provider: ProviderConfig,
-  { config, authenticator }: Created,
+  { config, authenticator }: ConfiguredAuthenticator,
   login: LoginConfig,
 ): Promise<Findings> {
   const issuer = findIssuer(provider, authenticator);

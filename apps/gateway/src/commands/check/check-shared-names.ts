@@ -8,7 +8,7 @@ interface LoginAuthenticator {
   readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken'>;
 }
 
-interface Tried {
+interface CheckedAuthenticator {
   readonly config: Pick<AuthenticatorConfig, 'name' | 'username' | 'plugin' | 'reviews'>;
   readonly authenticator?:
     | Pick<Authenticator, 'recognizes' | 'loginToken' | 'tokenStore'>
@@ -23,7 +23,7 @@ interface Tried {
  * @param chain in the order of the chain, including closed ones: both calls need no backend
  */
 export function checkSharedNames(
-  chain: readonly Tried[],
+  chain: readonly CheckedAuthenticator[],
   login: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined,
 ): Findings {
   // Sessions have the names of users of other authenticators.
@@ -100,7 +100,7 @@ function describe(names: string, place: string): Findings {
 }
 
 /** Finds authenticators whose users of one name are one user to Kubernetes, whatever they typed. */
-function findSharedPrefixes(configs: readonly Tried['config'][]): Findings {
+function findSharedPrefixes(configs: readonly CheckedAuthenticator['config'][]): Findings {
   const groups = Map.groupBy(configs, ({ username }) => username.prefix);
   return [...groups].flatMap(([prefix, group]) => {
     if (group.length < 2) return [];

@@ -1,14 +1,16 @@
 import type { AuthenticatorConfig } from '../../config/types.ts';
 import { type Findings, warning } from '../finding.ts';
 
-interface Tried<Ability extends string> {
+interface CheckedAuthenticator<Ability extends string> {
   readonly config: Pick<AuthenticatorConfig, 'name' | 'problem'>;
   /** Undefined if it could not be made, which is an error already. */
   readonly authenticator?: { readonly [Key in Ability]?: unknown } | undefined;
 }
 
 /** Warns of each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, is no prefix. */
-export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): Findings {
+export function checkTokenPrefixes(
+  chain: readonly CheckedAuthenticator<'tokenPrefix'>[],
+): Findings {
   const marked = chain.flatMap(({ config: { name }, authenticator }) => {
     const prefix = authenticator?.tokenPrefix;
     return typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [];
@@ -32,7 +34,7 @@ export function checkTokenPrefixes(chain: readonly Tried<'tokenPrefix'>[]): Find
 }
 
 /** Warns of each pair of authenticators whose tokens have their records in one place. A store that is not a text is no store. */
-export function checkTokenStores(chain: readonly Tried<'tokenStore'>[]): Findings {
+export function checkTokenStores(chain: readonly CheckedAuthenticator<'tokenStore'>[]): Findings {
   return chain.flatMap((earlier, index) => {
     const tokenStore = earlier.authenticator?.tokenStore;
     if (typeof tokenStore !== 'string' || tokenStore === '') return [];
@@ -49,7 +51,7 @@ export function checkTokenStores(chain: readonly Tried<'tokenStore'>[]): Finding
   });
 }
 
-function describe({ config }: Tried<'tokenStore'>): string {
+function describe({ config }: CheckedAuthenticator<'tokenStore'>): string {
   const { file, line } = config.problem(undefined);
   return `${config.name} (${file}:${line})`;
 }

@@ -6,7 +6,7 @@ import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
 import type { GenerationDependencies } from '../../runtime/generation.ts';
 
-type Caching = NonNullable<GenerationDependencies['caching']>;
+type CachingParts = NonNullable<GenerationDependencies['caching']>;
 
 /** How many answers the memory of this process can have. It is empty at the start, and one question is asked. */
 const memoryEntries = 16;
@@ -24,7 +24,7 @@ export function readOnlyCaching(
   blocks: RevocationList,
   audiences: readonly string[] | undefined,
   onUnread: () => void,
-): Caching {
+): CachingParts {
   const clusterAudiences = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const audienceAlone = [...new Set([...server.apiAudiences, ...clusterAudiences])].map(
     (audience) => [audience],

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Added, NotAdded } from '../factors/enrolment.ts';
+import type { AddedFactor, FactorRefusal } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { inSteps, withinLimits } from '../login-request.ts';
@@ -124,7 +124,7 @@ const problemsOfAdding: ReadonlyMap<string, FactorsProblem> = new Map<string, Fa
 ]);
 
 /** Shows what became of a new factor. */
-async function showAdded(visit: FactorsVisit, result: Added | NotAdded): Promise<void> {
+async function showAdded(visit: FactorsVisit, result: AddedFactor | FactorRefusal): Promise<void> {
   const { page } = visit;
   const problem = problemsOfAdding.get(result.kind);
   if (problem !== undefined) {

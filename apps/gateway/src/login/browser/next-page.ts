@@ -13,14 +13,14 @@ import { randomText, secretDigest } from '../secret-text.ts';
 import { type PageRequest, sendTo, setState } from './page-request.ts';
 
 /** What a person may do after the password. Undefined: confirm the login. */
-export type Next = PendingLogin['next'];
+export type NextStep = PendingLogin['next'];
 
 /**
  * Finds out what a person may do whose password was right.
  *
  * @throws LoginError if they may do nothing: only a right password shows why
  */
-export async function findNext(page: PageRequest, proof: Proof): Promise<Next> {
+export async function findNext(page: PageRequest, proof: Proof): Promise<NextStep> {
   const { service, attempt, facts } = page;
   if (attempt.manages !== undefined)
     return findNextOfVisit(page, proof, attempt.manages.invitation);
@@ -36,7 +36,7 @@ async function findNextOfVisit(
   page: PageRequest,
   proof: Proof,
   invitation: string | undefined,
-): Promise<Next> {
+): Promise<NextStep> {
   const afterPassword = await grantAfterPassword(page, proof, invitation);
   if (afterPassword.kind === 'invited') return { kind: 'manage', grant: afterPassword.grant };
   page.facts.reason = requiredReason;
@@ -46,13 +46,13 @@ async function findNextOfVisit(
 const paths = { factor: 'factor', manage: 'factors' } as const;
 
 /** Sends the browser to the page of what the person may do. */
-export function sendToNext(page: PageRequest, next: Next): void {
+export function sendToNext(page: PageRequest, next: NextStep): void {
   sendTo(page, `${page.path}/${next === undefined ? 'confirm' : paths[next.kind]}`);
 }
 
 /** A login whose person may do one thing. */
-export type LoginWithNext<Kind extends NonNullable<Next>['kind']> = PendingLogin & {
-  readonly next: Extract<Next, { readonly kind: Kind }>;
+export type LoginWithNext<Kind extends NonNullable<NextStep>['kind']> = PendingLogin & {
+  readonly next: Extract<NextStep, { readonly kind: Kind }>;
 };
 
 /**
@@ -60,7 +60,7 @@ export type LoginWithNext<Kind extends NonNullable<Next>['kind']> = PendingLogin
  *
  * @returns undefined if the browser was sent somewhere
  */
-export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
+export async function loginWithNext<Kind extends NonNullable<NextStep>['kind']>(
   page: PageRequest,
   state: BrowserState | undefined,
   kind: Kind,
@@ -78,7 +78,7 @@ export async function loginWithNext<Kind extends NonNullable<Next>['kind']>(
   }
   const { authenticator, user } = login.proof;
   addFacts(facts, { authenticator, username: user.username });
-  return { ...login, next: next as Extract<Next, { readonly kind: Kind }> };
+  return { ...login, next: next as Extract<NextStep, { readonly kind: Kind }> };
 }
 
 /**
@@ -122,7 +122,7 @@ export async function changeNext(
     next,
     revision = stored.revision,
   }: Pick<PendingLogin, 'proof'> &
-    Partial<Pick<PendingLogin, 'revision'>> & { readonly next: Next },
+    Partial<Pick<PendingLogin, 'revision'>> & { readonly next: NextStep },
   browser = stored.browser,
 ): Promise<boolean> {
   const previousLogin = await change(

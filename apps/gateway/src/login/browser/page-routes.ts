@@ -31,7 +31,7 @@ import {
   findLogin,
   findNext,
   fromPending,
-  type Next,
+  type NextStep,
   renewLogin,
   sendToNext,
 } from './next-page.ts';
@@ -138,17 +138,17 @@ function showLogin(
 }
 
 /** Who has logged in, and what they may do next. */
-interface LoggedIn {
+interface BrowserLogin {
   readonly proof: Proof;
   readonly revision: number;
-  readonly next?: Next;
+  readonly next?: NextStep;
 }
 
 /** Keeps who has logged in, and sends them to what they may do next. */
 async function keepLogin(
   page: PageRequest,
   state: BrowserState,
-  { proof, revision, next }: LoggedIn,
+  { proof, revision, next }: BrowserLogin,
 ): Promise<void> {
   const { service, browser, attempt, facts } = page;
   if (next?.kind === 'factor') countIncomplete(page, proof);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
-import { createInFlight } from '../../http/limits.ts';
+import { createInFlightCounter } from '../../http/limits.ts';
 import { clockOfToday } from '../../testing/factor-login.ts';
 import { attemptLifetime, createAttemptTexts, formToken, idLength } from '../attempts/attempt.ts';
 import { createPendingLogins } from '../attempts/pending-logins.ts';
@@ -25,7 +25,7 @@ test('a login on the page counts for its user once the second factor is right', 
   const attempts = createAttemptTexts(redis.sealingKeys, Date.now);
   const pending = createPendingLogins(redis, Date.now);
   const limits = {
-    inFlight: createInFlight(),
+    inFlight: createInFlightCounter(),
     passwords: limit(100),
     pages: limit(100),
     logins: limit(1),

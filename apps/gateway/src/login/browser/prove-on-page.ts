@@ -20,7 +20,7 @@ import {
   keepChallenge,
   type LoginWithNext,
   loginWithNext,
-  type Next,
+  type NextStep,
   renewLogin,
   sendToNext,
   takeChallenge,
@@ -37,7 +37,7 @@ import {
 } from './page-request.ts';
 
 type Login = LoginWithNext<'factor'>;
-type Need = Extract<FactorNeed, { readonly kind: 'factor' }>;
+type FactorChoice = Extract<FactorNeed, { readonly kind: 'factor' }>;
 
 /** Shows the page that asks for a second factor. */
 export async function showFactor(page: PageRequest): Promise<void> {
@@ -78,7 +78,10 @@ async function askForFactor(
 }
 
 /** Finds out again how the user can prove a factor. @throws LoginError if they can't any more, such as after a reset */
-async function requireNeed({ service, facts }: PageRequest, { proof }: Login): Promise<Need> {
+async function requireNeed(
+  { service, facts }: PageRequest,
+  { proof }: Login,
+): Promise<FactorChoice> {
   const need = await findNeed(service, proof);
   requireUsable(service, need, proof, facts);
   if (need.kind === 'factor') return need;
@@ -115,7 +118,7 @@ export async function proveOnPage(page: PageRequest, method: 'code' | 'passkey')
   sendToNext(renewed.enter(), next);
 }
 
-function manageNext({ service }: PageRequest, { record }: Need): Next {
+function manageNext({ service }: PageRequest, { record }: FactorChoice): NextStep {
   const grant = requireFactors(service).enrolment.grant(record, undefined);
   if (grant === undefined) throw enrolmentEnded();
   return { kind: 'manage', grant };
@@ -126,7 +129,7 @@ async function provePasskey(
   page: PageRequest,
   state: BrowserState,
   login: Login,
-  { methods, record }: Need,
+  { methods, record }: FactorChoice,
   response: string,
 ): Promise<Proof> {
   const { service, facts } = page;

@@ -11,7 +11,7 @@ import {
 } from './factor-record.ts';
 import type { Change, FactorStore } from './factor-store.ts';
 
-/** The most factors of one method that a user can have. With each app, more guesses are right. */
+/** The maximum number of factors of one method that a user can have. With each app, more guesses are right. */
 const maxFactors: Readonly<Record<FactorMethod, number>> = { totp: 3, passkey: 10 };
 
 /** NIST SP 800-63B-4, section 4.2.1.1: a recovery code has at least 64 bits, or is limited in its attempts as these are. */
@@ -38,7 +38,7 @@ export const factorGrant = z.strictObject({
 export type FactorGrant = Readonly<z.infer<typeof factorGrant>>;
 
 /** A new factor was added. */
-export interface Added {
+export interface AddedFactor {
   readonly kind: 'added';
   readonly factor: ListedFactor;
   /** Who invited the user to add it. Undefined: they had another factor. */
@@ -50,7 +50,7 @@ export interface Added {
 }
 
 /** Why a factor was not added. `ended`: the grant is not valid any more. `late`: the time to type the first code is over. */
-export type NotAdded =
+export type FactorRefusal =
   | { readonly kind: 'ended' | 'late' | 'too-many' | 'duplicate' }
   | {
       readonly kind: 'wrong-code';
@@ -80,7 +80,9 @@ export function createEnrolment(store: FactorStore, now: () => number) {
 
   /** Adds a factor to a record that the user may change, and uses up the invitation. */
   const add = (user: FactorUser, grant: FactorGrant, method: FactorMethod, next: MakeFactor) =>
-    change<Added | NotAdded>(user, grant, (record) => withAdded(record, grant, method, next));
+    change<AddedFactor | FactorRefusal>(user, grant, (record) =>
+      withAdded(record, grant, method, next),
+    );
   return {
     /**
      * Gives a user the right to change their factors.
@@ -105,7 +107,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
       user: FactorUser,
       grant: FactorGrant,
       key: Omit<PasskeyFactor, 'id' | 'addedAt' | 'usedAt'>,
-    ): Promise<Added | NotAdded> =>
+    ): Promise<AddedFactor | FactorRefusal> =>
       add(user, grant, 'passkey', (record, id) => {
         if (record.passkeys.some(({ credential }) => credential === key.credential))
           return 'duplicate';
@@ -155,7 +157,7 @@ export function createEnrolment(store: FactorStore, now: () => number) {
 export async function takeBackFactor(
   store: FactorStore,
   user: FactorUser,
-  { factor, grant, recoveryCodes: codes }: Added,
+  { factor, grant, recoveryCodes: codes }: AddedFactor,
 ): Promise<void> {
   await store.change<undefined>(user, (record) => {
     if (record?.id !== grant.record) return { result: undefined };
@@ -172,7 +174,7 @@ function withAdded(
   grant: FactorGrant,
   method: FactorMethod,
   next: MakeFactor,
-): Change<Added | NotAdded> {
+): Change<AddedFactor | FactorRefusal> {
   const count = method === 'totp' ? record.totp.length : record.passkeys.length;
   if (count >= maxFactors[method]) return { result: { kind: 'too-many' } };
   const id = randomText(8);
@@ -229,7 +231,7 @@ function newRecoveryCodes(): readonly string[] {
 /** The digest of a recovery code or of an invitation, by its characters alone. */
 const codeDigest = (code: string) => secretDigest(plainCode(code));
 
-interface Inviting {
+interface NewInvitation {
   readonly by: string;
   readonly reason: string | undefined;
   readonly until: number;
@@ -243,7 +245,7 @@ interface Inviting {
 export async function createInvitation(
   store: FactorStore,
   user: FactorUser,
-  { by: admin, reason, until }: Inviting,
+  { by: admin, reason, until }: NewInvitation,
   now: number,
 ): Promise<string> {
   const code = randomText(invitationLength);

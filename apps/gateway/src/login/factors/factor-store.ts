@@ -35,7 +35,7 @@ export class ForeignRecordError extends Error {
 }
 
 /** The record of a user, as it is in Redis. */
-interface Stored {
+interface StoredRecord {
   readonly record: FactorRecord | undefined;
   /** '' if there is none. */
   readonly sealed: string;
@@ -44,7 +44,7 @@ interface Stored {
 }
 
 /** A record as a list shows it. */
-export interface ListedRecord extends Pick<Stored, 'record' | 'hasOlderKey'> {
+export interface ListedRecord extends Pick<StoredRecord, 'record' | 'hasOlderKey'> {
   /** Its key in Redis. Without `record` it can't be read, and may be of any user. */
   readonly key: string;
 }
@@ -109,7 +109,7 @@ export function createFactorStore(
       throw isOtherType ? new ForeignRecordError('has another type than text') : error;
     }
   }
-  async function read(digest: string): Promise<Stored> {
+  async function read(digest: string): Promise<StoredRecord> {
     const sealed = await readSealed(digest);
     if (sealed === '') return { record: undefined, sealed, hasOlderKey: false };
     const plain = redis.sealingKeys.map((key) => openText([key], sealedFor, digest, sealed));

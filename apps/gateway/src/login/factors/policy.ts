@@ -10,13 +10,13 @@ interface FactorRules extends Pick<LoginConfig, 'authenticators'> {
 }
 
 /** The part of a session that says how its user logged in. */
-type LoggedIn = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
+type LoginMethod = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
 
 /** How a second factor is named in `amr` of a session (RFC 8176, section 2). */
 export const multipleFactors = 'mfa';
 
 /** Whether a login had a second factor. A user of a provider has the factors of the provider. */
-export function hadFactor({ provider, amr }: Pick<LoggedIn, 'provider' | 'amr'>): boolean {
+export function hadFactor({ provider, amr }: Pick<LoginMethod, 'provider' | 'amr'>): boolean {
   return provider !== undefined || amr?.includes(multipleFactors) === true;
 }
 
@@ -40,7 +40,7 @@ export function createFactorPolicy({ secondFactor, authenticators }: FactorRules
      *
      * @param groups as Kubernetes sees them
      */
-    isMissing: (login: LoggedIn, groups: readonly string[] = []): boolean =>
+    isMissing: (login: LoginMethod, groups: readonly string[] = []): boolean =>
       !hadFactor(login) && isRequired(login.authenticator, groups),
   };
 }

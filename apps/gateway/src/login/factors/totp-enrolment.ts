@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { openText, type SealingKey, sealText } from '../../engine/sealing/seal.ts';
 import { plainCode } from '../secret-text.ts';
 import {
-  type Added,
+  type AddedFactor,
   type Enrolment,
   type FactorGrant,
+  type FactorRefusal,
   factorGrant,
-  type NotAdded,
 } from './enrolment.ts';
 import { type FactorUser, factorUserSchema } from './factor-record.ts';
 import { minutesOff, secretLength, secretText, stepOfCode, totpUri } from './totp.ts';
@@ -84,7 +84,7 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
     async finish(
       { user, grant, secret, label, until }: z.infer<typeof enrolment>,
       typedCode: string,
-    ): Promise<Added | NotAdded> {
+    ): Promise<AddedFactor | FactorRefusal> {
       if (until <= now()) return { kind: 'late' };
       const bytes = Buffer.from(secret, 'base64url');
       const code = plainCode(typedCode);

@@ -64,7 +64,7 @@ function inFours(secret: string): Html {
 
 /** The white margin of a QR code, in modules (ISO/IEC 18004, section 5.3.8). */
 const margin = 4;
-/** The most characters in a QR code: with more, a camera can't tell its modules on a phone. Only a very long username has more. */
+/** The maximum number of characters in a QR code: with more, a camera can't tell its modules on a phone. Only a very long username has more. */
 const maxQrText = 1_000;
 
 /** Draws a QR code. It is black on white in dark mode, too: some apps do not read white on black. */

@@ -30,7 +30,7 @@ interface FactorsPageOptions extends FormView {
 
 /** With fewer recovery codes, the page asks for new ones. */
 const enoughRecoveryCodes = 3;
-/** The most characters of a name, as at the terminal. */
+/** The maximum number of characters of a name, as at the terminal. */
 const maxName = 64;
 
 /** Makes the page on which a person adds and removes second factors. */

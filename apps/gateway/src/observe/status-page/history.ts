@@ -14,7 +14,7 @@ const countNames = [...decisionNames, 'memory', 'redis', 'backend'] as const;
 
 type Bucket = ReturnType<typeof createBucket>;
 
-interface Followed {
+interface LinkHistory {
   /** The buckets, oldest first, without those in which nothing was counted. */
   readonly buckets: Bucket[];
   /**
@@ -30,7 +30,7 @@ export type Histories = ReturnType<typeof createHistories>;
 
 /** Counts the answers of the configured authenticators in the last quarter of an hour. */
 export function createHistories({ monotonic, wall }: Clocks) {
-  const followed = new Map<string, Followed>();
+  const followed = new Map<string, LinkHistory>();
   const bucketNow = () => Math.floor(monotonic() / (bucketSeconds * 1000));
   return {
     /** Sets the authenticators. One that stays keeps its history. The histories of others are dropped. */
@@ -71,7 +71,7 @@ function createBucket(number: number) {
   return { number, ...decisions, memory: 0, redis: 0, backend: 0, seconds: 0, slowest: 0 };
 }
 
-function findBucket(history: Followed, number: number): Bucket {
+function findBucket(history: LinkHistory, number: number): Bucket {
   const last = history.buckets.at(-1);
   if (last?.number === number) return last;
   const next = createBucket(number);
@@ -106,7 +106,7 @@ function isOfBackend(answer: Answer): boolean {
  * the circuit.
  */
 function recordOutage(
-  history: Followed,
+  history: LinkHistory,
   answer: Answer,
   token: string | undefined,
   wall: () => number,

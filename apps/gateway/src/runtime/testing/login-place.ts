@@ -1,6 +1,6 @@
 import type { LoginConfig } from '../../config/types.ts';
 import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
-import { createInFlight } from '../../http/limits.ts';
+import { createInFlightCounter } from '../../http/limits.ts';
 import { createInvitation } from '../../login/factors/enrolment.ts';
 import { listedFactors } from '../../login/factors/factor-record.ts';
 import type { LoginRequest } from '../../login/login-request.ts';
@@ -118,5 +118,5 @@ function unlimited(): LoginRequest['limits'] {
       () => ({ count: 1_000, per: 1_000 }),
       () => 0,
     );
-  return { inFlight: createInFlight(), passwords: limit(), logins: limit(), pages: limit() };
+  return { inFlight: createInFlightCounter(), passwords: limit(), logins: limit(), pages: limit() };
 }
