@@ -29,7 +29,6 @@ export function fixedText(
       .replaceAll(/TIME +REASON/g, 'TIME    REASON')
       .replaceAll(/\b\d+\.\dms +/g, '2.4ms   ')
       .replaceAll(/\b7h5\dm/g, '8h   ')
-      .replaceAll('29d23h', '30d   ')
       // Editors remove spaces at the end of a line, which prompts have.
       .replaceAll(/ +$/gm, '')
       .trimEnd()

@@ -29,9 +29,9 @@ test.each([
   },
   { name: 'with a line end', start: named(installed, 'npx sallyport\n'), program: 'npx sallyport' },
   {
-    name: 'with a SALLYPORT_COMMAND that would clear the screen',
-    start: named(installed, '\u{1b}[2Jsallyport'),
-    program: String.raw`\u{1b}[2Jsallyport`,
+    name: 'with a SALLYPORT_COMMAND that a terminal would obey',
+    start: named(installed, '\u{1b}[2Jsally\u{202e}port\nserve'),
+    program: String.raw`\u{1b}[2Jsally\u{202e}port\u{a}serve`,
   },
   {
     name: 'installed in a folder',
@@ -52,6 +52,7 @@ test.each([
 test('another account runs a checkout without pnpm, unless SALLYPORT_COMMAND says how', () => {
   const direct = `${process.execPath} ${checkout.script} check --config a.yaml`;
   expect(commandLineForAccount(withConfig(checkout, 'a.yaml'), ['check'])).toBe(direct);
+  expect(commandLineForAccount(withConfig(named(checkout, ' '), 'a.yaml'), ['check'])).toBe(direct);
   expect(commandLineForAccount(withConfig(installed, 'a.yaml'), ['check'])).toBe(
     'sallyport check --config a.yaml',
   );

@@ -75,7 +75,7 @@ export function commandLine(
 export function commandLineForAccount(start: Invocation, words: readonly string[]): string {
   const { environment, isCheckout, script = '' } = start;
   const program =
-    isCheckout && !environment.SALLYPORT_COMMAND
+    isCheckout && !environment.SALLYPORT_COMMAND?.trim()
       ? `${shellQuoted(process.execPath)} ${shellQuoted(script)}`
       : undefined;
   return commandLine(start, words, program);

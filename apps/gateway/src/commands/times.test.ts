@@ -20,6 +20,7 @@ test.each([
 
 test('a duration for an option leaves out nothing', () => {
   expect(optionDuration(181_800_000)).toBe('2d2h30m');
+  expect(optionDuration(86_400_000)).toBe('24h');
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 366 * 86_400_000 }), (milliseconds) => {
       expect(parseDuration(optionDuration(milliseconds))).toEqual({ value: milliseconds });

@@ -1,4 +1,4 @@
-import { durationText } from '@sallyport/plugin-kit';
+import { durationText, parseDuration } from '@sallyport/plugin-kit';
 
 const millisecondsPer = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
@@ -12,8 +12,11 @@ export function roundedDuration(milliseconds: number): string {
   return durationText(Math.max(0, Math.floor(milliseconds / step) * step));
 }
 
-/** Formats a duration exactly, as an option takes it: `8h`, `2d2h30m`. @param milliseconds a whole number above 0 */
+/** Formats a duration exactly, as an option takes it: `8h`, `36h`, `2d2h30m`. @param milliseconds a whole number above 0 */
 export function optionDuration(milliseconds: number): string {
+  const text = durationText(milliseconds);
+  const parsed = parseDuration(text);
+  if ('value' in parsed && parsed.value === milliseconds) return text;
   let remaining = milliseconds;
   return Object.entries(millisecondsPer)
     .map(([unit, length]) => {

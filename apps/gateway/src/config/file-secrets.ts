@@ -126,10 +126,10 @@ function hasPassword(text: string): boolean {
   return (URL.parse(text)?.password ?? '') !== '';
 }
 
-/** Adds how to make a key: an operator whose key is missing most likely has none yet. */
+/** Adds how to make a key: an operator whose key can't be read may have none yet. */
 function addKeyAdvice(problem: Problem): Problem {
   return problem.path.includes('sealingKeys')
-    ? { ...problem, fix: `${problem.fix}; ${makeKey}` }
+    ? { ...problem, fix: `${problem.fix}; if there is no key yet, ${makeKey}` }
     : problem;
 }
 

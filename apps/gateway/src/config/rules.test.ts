@@ -323,6 +323,12 @@ describe('`directory` that can find no one, or would do nothing', () => {
         '7:33: authenticators[0].directory.authenticator: "corb" is not an authenticator of this file: did you mean corp?',
     },
     {
+      name: 'no name',
+      authenticator: '    directory: { authenticator: { toString: x } }',
+      more: corp,
+      expected: '7:33: authenticators[0].directory.authenticator: must be a string',
+    },
+    {
       name: 'a name that is like none',
       authenticator: '    directory: { authenticator: ldap }',
       more: '',

@@ -307,15 +307,22 @@ function idleDirectory(login: FileConfig['login'], name: string) {
 }
 
 /** Refuses rules for groups of the token, which the groups of the directory replace. */
-function ownGroupRules({ directory, groups }: FileConfig['authenticators'][number], index: number) {
-  return (['prefix', 'allow'] as const).map((key) => {
+function ownGroupRules(
+  { directory, groups }: FileConfig['authenticators'][number],
+  index: number,
+): Rule[] {
+  return (['prefix', 'allow'] as const).map((key): Rule => {
     const hasNoEffect = () =>
       directory?.groups === 'replace' && groups?.[key] !== undefined && groups[key] !== '';
-    return makeRule([ofEntry(index, `groups.${key}`), ofEntry(index, 'directory')], hasNoEffect, {
-      message: `has no effect: the groups of ${directory?.authenticator} replace those of the token, and have the names that it gives them`,
-      fix: `set this key at ${directory?.authenticator}, or write directory.groups: add`,
-      at: 'key',
-    });
+    return {
+      reads: [ofEntry(index, `groups.${key}`), ofEntry(index, 'directory')],
+      check: () =>
+        hasNoEffect() && {
+          message: `has no effect: the groups of ${directory?.authenticator} replace those of the token, and have the names that it gives them`,
+          fix: `set this key at ${directory?.authenticator}, or write directory.groups: add`,
+          at: 'key',
+        },
+    };
   });
 }
 

@@ -66,7 +66,12 @@ function requiredGroupRules(
   const covered = named ?? login?.authenticators ?? [];
   const path = at('login.secondFactor.required.groups');
   return required.groups.map((group, index) => ({
-    reads: [[...path, index], at('login.authenticators'), at('authenticators')],
+    reads: [
+      [...path, index],
+      at('login.authenticators'),
+      at('login.secondFactor.authenticators'),
+      at('authenticators'),
+    ],
     check() {
       const passwordAuthenticators = authenticators.filter(({ name }) => covered.includes(name));
       if (

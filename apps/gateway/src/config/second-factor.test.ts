@@ -122,6 +122,11 @@ describe('`login.secondFactor` is refused', () => {
       expected: 'login.secondFactor.authenticators: must be a list: write [corp]',
     },
     {
+      name: 'with an authenticator in place of a list, for groups that no one has',
+      written: { factor: 'required: { groups: [nope] }, authenticators: corp' },
+      expected: 'login.secondFactor.authenticators: must be a list: write [corp]',
+    },
+    {
       name: 'with a password of Redis in the file',
       written: { redis: 'redis: { url: redis://127.0.0.1:6379, password: hunter2 }' },
       expected:

@@ -171,7 +171,7 @@ export function enrolmentEnded(): LoginError {
   return new LoginError(
     409,
     'enrolment-ended',
-    'this took too long, or was ended by an administrator or by another enrolment: begin again',
+    'this took too long, was ended by an administrator or by another enrolment, or this user may not log in any more: begin again',
   );
 }
 

@@ -1,4 +1,5 @@
 import type { RejectionReason } from '@sallyport/authenticator';
+import { asError } from '../base/logging/error-fields.ts';
 import { findLoginEnd, writeUnlessEnded } from './ended-login.ts';
 import {
   type AddedFactor,
@@ -13,6 +14,7 @@ import {
   invitationRequired,
   noSecondFactor,
   tooManyFactors,
+  uncheckedLogin,
   wrongEnrolmentCode,
   wrongInvitation,
 } from './login-error.ts';
@@ -74,7 +76,7 @@ export function requireUnrevoked({ service, facts }: FactorRequest, login: Prove
 /**
  * Adds a factor, unless its user is blocked, revoked or refused by the directory before it is added.
  *
- * @throws LoginError, AuthenticatorError when the directory could not be asked, and whatever `add` throws
+ * @throws LoginError, also when the directory could not be asked, and what `add` throws
  */
 export async function addUnlessEnded<Result extends { readonly kind: string }>(
   { service, facts, signal }: FactorRequest & Pick<LoginRequest, 'signal'>,
@@ -89,6 +91,12 @@ export async function addUnlessEnded<Result extends { readonly kind: string }>(
   // No review follows that would ask. And the groups of a user who adds an app at a terminal were not kept.
   const today = await findUserToday(service, proof, signal);
   if ('reason' in today) throw refuse(today.reason);
+  if ('failure' in today) {
+    const { authenticator } = proof;
+    const { message: reason } = asError(today.failure);
+    service.logger.warn({ authenticator, reason }, 'authenticator could not check a login');
+    throw uncheckedLogin(false);
+  }
   const login = { user: today.user, revision };
   return writeUnlessEnded(service, login, {
     write: add,

@@ -11,7 +11,7 @@ export type Proof = Readonly<
   readonly login: string;
   /**
    * The digest of their ID token, which is in no session: it may be blocked before they have theirs. Undefined: they gave a password.
-   * The login token of a password can't be blocked, and from its digest the password could be guessed.
+   * No command blocks the login token of a password (`claimedName`), and from its digest the password could be guessed.
    */
   readonly tokenDigest?: string | undefined;
 };

@@ -54,7 +54,7 @@ export function fromFactors<Result>(
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
     logger.warn({ reason: describeCause(error) }, 'second factor could not be checked');
-    // Only a right password comes as far as here.
+    // Only a right password, or an enrolment that followed one, comes as far as here.
     throw uncheckedLogin(true);
   });
 }

@@ -26,7 +26,7 @@ export function createLogLimiter(now: () => number): (kind: string) => number | 
 
 /**
  * Makes a log of similar lines: of each kind, one line in 10 s is written at `level`, with the number of its kind since the last one.
- * These are written at `debug`.
+ * The other lines are written at `debug`.
  *
  * @param now monotonic milliseconds
  */

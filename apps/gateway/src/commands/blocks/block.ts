@@ -1,4 +1,3 @@
-import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, nearest } from '../../config/problems.ts';
 import {
@@ -83,7 +82,7 @@ function blockText(
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const words = unblockWords(entry, options.exact);
   return [
-    `blocked ${nameSubject(entry)} until ${momentText(until)} (${durationText(until - entry.at)}): ${scope}, whatever a backend says.\n` +
+    `blocked ${nameSubject(entry)} until ${momentText(until)} (${optionDuration(until - entry.at)}): ${scope}, whatever a backend says.\n` +
       (replaced
         ? `It takes the place of the block until ${momentText(replaced.until)} by ${printable(replaced.by)}.\n`
         : ''),

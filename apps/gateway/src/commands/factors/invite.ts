@@ -1,4 +1,3 @@
-import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { describeError, FixableError } from '../../config/problems.ts';
 import { sortReplicas } from '../../engine/revocation/confirmation.ts';
@@ -11,7 +10,7 @@ import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { type ExitCode, exitCodes, printJson, UsageError } from '../output.ts';
 import { commandLine, userWords } from '../printed-commands.ts';
-import { momentText } from '../times.ts';
+import { momentText, optionDuration } from '../times.ts';
 import { requirePrefix } from '../users/user-names.ts';
 import { noteInAuditTrail } from './note-in-audit-trail.ts';
 import { type FactorConfig, loadFactorConfig, needFactorStore } from './open-factors.ts';
@@ -68,7 +67,7 @@ export async function invite(context: CommandContext, options: InviteOptions): P
       return;
     }
     const lines = [
-      `invited user ${name} to add one second factor until ${momentText(until)} (${durationText(length)}):`,
+      `invited user ${name} to add one second factor until ${momentText(until)} (${optionDuration(length)}):`,
       '',
       ...(usage.url === undefined ? [] : [`  in a browser:   ${usage.url}`]),
       ...(usage.command === undefined

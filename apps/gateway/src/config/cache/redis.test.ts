@@ -104,15 +104,15 @@ describe('cache.redis', () => {
     },
     {
       redis: '{ url: rediss://redis, sealingKeys: [{ env: NONE }] }',
-      expected: `the environment variable NONE is not set: set it where the gateway is started; ${makeKey}`,
+      expected: `the environment variable NONE is not set: set it where the gateway is started; if there is no key yet, ${makeKey}`,
     },
     {
       redis: `{ url: rediss://redis, sealingKeys: [{ file: none }] }`,
-      expected: `there is no such file: create it, or fix the path (relative paths start at the folder of the config file); ${makeKey}`,
+      expected: `there is no such file: create it, or fix the path (relative paths start at the folder of the config file); if there is no key yet, ${makeKey}`,
     },
     {
       redis: '{ url: rediss://redis, sealingKeys: [x] }',
-      expected: `is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; ${makeKey}`,
+      expected: `is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; if there is no key yet, ${makeKey}`,
     },
     {
       redis: `{ ${good}, commandTimeout: 1s }`,

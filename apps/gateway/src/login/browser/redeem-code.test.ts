@@ -226,6 +226,13 @@ describe('while the directory can not be asked', () => {
     expect(written).toHaveLength(1);
   });
 
+  test('an error of the gateway itself is no answer', async () => {
+    const withoutUser = { kind: 'authenticated' } as Decision;
+    const { redeem, written } = await confirmedLogin({ directory: () => withoutUser });
+    await expect(redeem()).rejects.toThrow(TypeError);
+    expect(written).toEqual([]);
+  });
+
   test('a login at a provider gets no session', async () => {
     const { redeem, written } = await confirmedLogin({ directory, provider: okta });
     await expect(redeem()).rejects.toMatchObject({ status: 503 });

@@ -36,15 +36,13 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     facts.reason = 'wrong-verifier';
     throw wrongCode();
   }
-  const today = await findUserToday(service, proof, signal).catch((error: unknown) =>
-    withoutAnswer(service, proof, error),
-  );
+  const today = await findUserToday(service, proof, signal);
   const refuse = (reason: RejectionReason): LoginError => {
     facts.reason = reason;
     return wrongCode();
   };
   if ('reason' in today) throw refuse(today.reason);
-  const { user } = today;
+  const user = 'user' in today ? today.user : withoutAnswer(service, proof, today.failure);
   // A reload may have made it required since they logged in.
   if (service.factorPolicy.isMissing(proof, user.groups)) throw refuse('second-factor');
   const cluster = chooseCluster(service.config, attempt.cluster);
@@ -62,10 +60,10 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
 function withoutAnswer(
   { logger }: LoginService,
   { user, provider }: Proof,
-  error: unknown,
-): { readonly user: UserInfo } {
-  if (provider === undefined) return { user };
-  const fields = { provider: provider.name, reason: asError(error).message };
+  failure: unknown,
+): UserInfo {
+  if (provider === undefined) return user;
+  const fields = { provider: provider.name, reason: asError(failure).message };
   logger.warn(fields, 'user of a provider could not be checked');
   throw uncheckedLogin(false);
 }

@@ -11,7 +11,7 @@ import { idToken } from './login-backends.ts';
 import { createLoginWorld, jane, makeConfig } from './login-world.ts';
 
 /** Something that happens at a moment of a login. */
-interface LoginEvent {
+interface MomentEvent {
   readonly moment: string;
   readonly happen: (place: LoginPlace) => unknown;
 }
@@ -22,7 +22,7 @@ export type LoginPlace = Awaited<ReturnType<typeof createLoginPlace>>;
  * Makes a gateway with a login server in this process, of real parts. Only its backends are scripted: the directory, the provider, the
  * store of sessions, and the revocation list, which the test writes.
  */
-export async function createLoginPlace(redis: ProbedRedis, event: LoginEvent) {
+export async function createLoginPlace(redis: ProbedRedis, event: MomentEvent) {
   let hasHappened = false;
   async function reach(moment: string): Promise<void> {
     if (hasHappened || moment !== event.moment) return;
