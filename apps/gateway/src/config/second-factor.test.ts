@@ -123,7 +123,7 @@ describe('`login.secondFactor` is refused', () => {
     },
     {
       name: 'with an authenticator in place of a list, for groups that no one has',
-      written: { factor: 'required: { groups: [nope] }, authenticators: corp' },
+      written: { factor: 'required: { groups: ["system:nope"] }, authenticators: corp' },
       expected: 'login.secondFactor.authenticators: must be a list: write [corp]',
     },
     {
