@@ -5,8 +5,8 @@ import { defaultConfigFile } from './options.ts';
 
 /** Returns what a user types before the words of a command. A SALLYPORT_COMMAND without visible characters is as good as none. */
 function readProgram({ environment, isCheckout }: Invocation): string {
-  const named = environment.SALLYPORT_COMMAND?.trim();
-  return named ? printable(named) : isCheckout ? 'npx -y pnpm@10 sallyport' : 'sallyport';
+  const program = environment.SALLYPORT_COMMAND?.trim();
+  return program ? printable(program) : isCheckout ? 'npx -y pnpm@10 sallyport' : 'sallyport';
 }
 
 /**

@@ -20,23 +20,28 @@ export function loginNameProblems(
   file: YamlSource['value'],
   prepared: readonly PreparedAuthenticator[],
 ): Problem[] {
-  const named = prepared.flatMap(({ resolved }, index): NamedAuthenticator[] => {
+  const namedAuthenticators = prepared.flatMap(({ resolved }, index): NamedAuthenticator[] => {
     const name = valueAt(file, ['authenticators', index, 'name']);
     return typeof name === 'string' ? [{ name, resolved }] : [];
   });
-  if (new Set(named.map(({ name }) => name)).size < prepared.length) return [];
+  if (new Set(namedAuthenticators.map(({ name }) => name)).size < prepared.length) return [];
   const sessions = valueAt(file, ['login', 'sessions']);
   const list = valueAt(file, ['login', 'authenticators']);
   const checkers: readonly unknown[] = Array.isArray(list) ? list : [];
-  const forPasswords = named.map(({ name }) => name).filter((name) => name !== sessions);
+  const forPasswords = namedAuthenticators
+    .map(({ name }) => name)
+    .filter((name) => name !== sessions);
   return [
     ...checkers.flatMap((name, index) => {
-      if (typeof name !== 'string' || named.some((entry) => entry.name === name)) return [];
+      if (typeof name !== 'string' || namedAuthenticators.some((entry) => entry.name === name))
+        return [];
       const words = describeUnknownName(name, forPasswords, passwordsAdvice);
       return [{ path: ['login', 'authenticators', index], ...words }];
     }),
-    ...providerProblems(valueAt(file, ['login', 'providers']), named),
-    ...(typeof sessions === 'string' ? sessionsProblem(sessions, named, checkers) : []),
+    ...providerProblems(valueAt(file, ['login', 'providers']), namedAuthenticators),
+    ...(typeof sessions === 'string'
+      ? sessionsProblem(sessions, namedAuthenticators, checkers)
+      : []),
   ];
 }
 
@@ -44,9 +49,12 @@ export function loginNameProblems(
 const idTokensAdvice =
   'write the name of an authenticator that checks ID tokens, such as one with use: jwt';
 
-function providerProblems(providers: unknown, named: readonly NamedAuthenticator[]): Problem[] {
+function providerProblems(
+  providers: unknown,
+  namedAuthenticators: readonly NamedAuthenticator[],
+): Problem[] {
   if (!isObject(providers)) return [];
-  const names = named.map(({ name }) => name);
+  const names = namedAuthenticators.map(({ name }) => name);
   return Object.entries(providers).flatMap(([provider, value]) => {
     const name = isObject(value) ? value.authenticator : undefined;
     if (typeof name !== 'string' || names.includes(name)) return [];
@@ -63,13 +71,13 @@ function mayIssueTokens({ resolved }: NamedAuthenticator): boolean {
 /** Requires an authenticator that can issue sessions. */
 function sessionsProblem(
   name: string,
-  named: readonly NamedAuthenticator[],
+  namedAuthenticators: readonly NamedAuthenticator[],
   checkers: readonly unknown[],
 ): Problem[] {
   const path = ['login', 'sessions'];
-  const issuer = named.find((entry) => entry.name === name);
+  const issuer = namedAuthenticators.find((entry) => entry.name === name);
   if (issuer === undefined) {
-    const names = named
+    const names = namedAuthenticators
       .filter((entry) => !checkers.includes(entry.name) && mayIssueTokens(entry))
       .map((entry) => entry.name);
     const advice =

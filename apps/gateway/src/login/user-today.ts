@@ -10,8 +10,8 @@ export type ProvenUser = Pick<
 
 /**
  * Asks about the user of a login again, as a review of their session would: since they logged in, their account may have been disabled,
- * or their authenticator or provider removed from `login`. The answer is as old as `login.revalidate`, or `refresh` of the directory
- * of a provider's user, allows, and while the directory is down as old as `staleTtl`.
+ * or their authenticator or provider removed from `login`. The answer may be cached: for
+ * `login.revalidate`; for the user of a provider, for `refresh` of their directory; while that is down, for `staleTtl`.
  *
  * @returns the user, with the groups of today, why they may not go on, or why they could not be checked
  */

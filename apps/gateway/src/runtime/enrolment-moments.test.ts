@@ -1,7 +1,7 @@
-import { made, testWays } from './testing/login-moments.ts';
+import { accepted, testWays } from './testing/login-moments.ts';
 import { addAppAtTerminal, addAppInBrowser, addPasskeyInBrowser } from './testing/login-ways.ts';
 
-const { factor } = made;
+const { factor } = accepted;
 
 /** These let no one add a factor, at whatever moment they come. What was stored is taken back. */
 const ends = {
@@ -25,10 +25,19 @@ testWays([
     outcomes: {
       ...ends,
       'no event': factor,
-      'disabled account': ['disabled', 'disabled', factor, factor],
+      'disabled account': {
+        'while the password is checked': 'disabled',
+        'while the directory answers': factor,
+      },
       'taken group': factor,
-      'reset of the factors': ['wrong-invitation', 'revoked', 'revoked', 'revoked'],
-      'removed provider or authenticator': ['unknown-user', 'unknown-user', factor, factor],
+      'reset of the factors': {
+        'while the password is checked': 'wrong-invitation',
+        'after it has begun': 'revoked',
+      },
+      'removed provider or authenticator': {
+        'while the password is checked': 'unknown-user',
+        'while the directory answers': factor,
+      },
       'lockout of passwords': factor,
       'lockout of codes': factor,
     },
@@ -46,16 +55,19 @@ testWays([
     outcomes: {
       ...ends,
       'no event': factor,
-      'disabled account': ['disabled', 'disabled', 'disabled', factor, factor],
+      'disabled account': {
+        'while the password is checked': 'disabled',
+        'while the directory answers': factor,
+      },
       'taken group': factor,
-      'reset of the factors': ['wrong-invitation', 'revoked', 'revoked', 'revoked', 'revoked'],
-      'removed provider or authenticator': [
-        'unknown-user',
-        'unknown-user',
-        'unknown-user',
-        factor,
-        factor,
-      ],
+      'reset of the factors': {
+        'while the password is checked': 'wrong-invitation',
+        'after the password': 'revoked',
+      },
+      'removed provider or authenticator': {
+        'while the password is checked': 'unknown-user',
+        'while the directory answers': factor,
+      },
       'lockout of passwords': factor,
       'lockout of codes': factor,
     },
@@ -72,10 +84,19 @@ testWays([
     outcomes: {
       ...ends,
       'no event': factor,
-      'disabled account': ['disabled', 'disabled', factor, factor],
+      'disabled account': {
+        'while the password is checked': 'disabled',
+        'while the directory answers': factor,
+      },
       'taken group': factor,
-      'reset of the factors': ['wrong-invitation', 'revoked', 'revoked', 'revoked'],
-      'removed provider or authenticator': ['unknown-user', 'unknown-user', factor, factor],
+      'reset of the factors': {
+        'while the password is checked': 'wrong-invitation',
+        'after the password': 'revoked',
+      },
+      'removed provider or authenticator': {
+        'while the password is checked': 'unknown-user',
+        'while the directory answers': factor,
+      },
       'lockout of passwords': factor,
       'lockout of codes': factor,
     },

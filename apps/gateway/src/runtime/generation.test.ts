@@ -105,12 +105,12 @@ test('a plugin that has its connection again half-opens the circuit of its authe
   const down = async () => {
     throw new AuthenticatorError('unavailable', 'down');
   };
-  const one = (name: string) =>
+  const createDown = (name: string) =>
     configuredAuthenticator(name, async (_options, pluginContext) => {
       contexts.push(pluginContext);
       return authenticator({ authenticate: down });
     });
-  const generation = await createGeneration(config(one('a'), one('b')), dependencies);
+  const generation = await createGeneration(config(createDown('a'), createDown('b')), dependencies);
   const circuits = () => generation.links.map(({ guard }) => guard.circuitState);
   // Before there is a circuit, and while it is closed.
   contexts[0]?.backendReconnected?.();
@@ -136,10 +136,10 @@ describe('retire', () => {
   test('waits for the reviews in progress before it closes', async () => {
     const answer = Promise.withResolvers<{ kind: 'no-opinion' }>();
     const close = vi.fn(async () => undefined);
-    const one = configuredAuthenticator('one', async () =>
+    const slow = configuredAuthenticator('one', async () =>
       authenticator({ close, authenticate: () => answer.promise }),
     );
-    const generation = await createGeneration(config(one), dependencies);
+    const generation = await createGeneration(config(slow), dependencies);
     const review = generation.authenticate('t', context);
     const retired = generation.retire(60_000);
     await Promise.resolve();

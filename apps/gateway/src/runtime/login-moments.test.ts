@@ -1,4 +1,4 @@
-import { made, testWays } from './testing/login-moments.ts';
+import { accepted, testWays } from './testing/login-moments.ts';
 import {
   atProvider,
   atTerminal,
@@ -8,7 +8,7 @@ import {
   inBrowserWithPasskey,
 } from './testing/login-ways.ts';
 
-const { session, withoutGroup, laterWithoutGroup, refused, laterRefused } = made;
+const { session, withoutGroup, laterWithoutGroup, refused, laterRefused } = accepted;
 
 /** These end a login at each moment. */
 const ends = {
@@ -46,10 +46,16 @@ testWays([
       'no event': session,
       'disabled account': refused,
       'taken group': withoutGroup,
-      'reset of the factors': ['no-second-factor', 'revoked', 'revoked'],
+      'reset of the factors': {
+        'while the password is checked': 'no-second-factor',
+        'while the code is checked': 'revoked',
+      },
       'removed provider or authenticator': refused,
       'lockout of passwords': session,
-      'lockout of codes': ['second-factor-throttled', session, session],
+      'lockout of codes': {
+        'while the password is checked': 'second-factor-throttled',
+        'while the code is checked': session,
+      },
     },
   },
   {
@@ -65,22 +71,19 @@ testWays([
     outcomes: {
       ...ends,
       'no event': session,
-      'disabled account': ['disabled', 'disabled', 'disabled', laterRefused, laterRefused],
-      'taken group': [
-        withoutGroup,
-        withoutGroup,
-        withoutGroup,
-        laterWithoutGroup,
-        laterWithoutGroup,
-      ],
+      'disabled account': {
+        'while the password is checked': 'disabled',
+        'while the directory answers': laterRefused,
+      },
+      'taken group': {
+        'while the password is checked': withoutGroup,
+        'while the directory answers': laterWithoutGroup,
+      },
       'reset of the factors': 'revoked',
-      'removed provider or authenticator': [
-        'unknown-user',
-        'unknown-user',
-        'unknown-user',
-        refused,
-        refused,
-      ],
+      'removed provider or authenticator': {
+        'while the password is checked': 'unknown-user',
+        'while the directory answers': refused,
+      },
       'lockout of passwords': session,
     },
   },
@@ -99,52 +102,29 @@ testWays([
     outcomes: {
       ...ends,
       'no event': session,
-      'disabled account': [
-        'disabled',
-        'disabled',
-        'disabled',
-        'disabled',
-        'disabled',
-        laterRefused,
-        laterRefused,
-      ],
-      'taken group': [
-        withoutGroup,
-        withoutGroup,
-        withoutGroup,
-        withoutGroup,
-        withoutGroup,
-        laterWithoutGroup,
-        laterWithoutGroup,
-      ],
-      'reset of the factors': [
-        'revoked',
-        'no-second-factor',
-        'revoked',
-        'revoked',
-        'revoked',
-        'revoked',
-        'revoked',
-      ],
-      'removed provider or authenticator': [
-        'no-second-factor',
-        'no-second-factor',
-        'unknown-user',
-        'unknown-user',
-        'unknown-user',
-        refused,
-        refused,
-      ],
+      'disabled account': {
+        'while the password is checked': 'disabled',
+        'while the directory answers': laterRefused,
+      },
+      'taken group': {
+        'while the password is checked': withoutGroup,
+        'while the directory answers': laterWithoutGroup,
+      },
+      'reset of the factors': {
+        'while the password is checked': 'revoked',
+        'after the password': 'no-second-factor',
+        'while the code is checked': 'revoked',
+      },
+      'removed provider or authenticator': {
+        'while the password is checked': 'no-second-factor',
+        'while the code is checked': 'unknown-user',
+        'while the directory answers': refused,
+      },
       'lockout of passwords': session,
-      'lockout of codes': [
-        'second-factor-throttled',
-        'second-factor-throttled',
-        session,
-        session,
-        session,
-        session,
-        session,
-      ],
+      'lockout of codes': {
+        'while the password is checked': 'second-factor-throttled',
+        'while the code is checked': session,
+      },
     },
   },
   {
@@ -161,38 +141,24 @@ testWays([
     outcomes: {
       ...ends,
       'no event': session,
-      'disabled account': [
-        'disabled',
-        'disabled',
-        'disabled',
-        'disabled',
-        laterRefused,
-        laterRefused,
-      ],
-      'taken group': [
-        withoutGroup,
-        withoutGroup,
-        withoutGroup,
-        withoutGroup,
-        laterWithoutGroup,
-        laterWithoutGroup,
-      ],
-      'reset of the factors': [
-        'revoked',
-        'no-second-factor',
-        'revoked',
-        'revoked',
-        'revoked',
-        'revoked',
-      ],
-      'removed provider or authenticator': [
-        'no-second-factor',
-        'no-second-factor',
-        'unknown-user',
-        'unknown-user',
-        refused,
-        refused,
-      ],
+      'disabled account': {
+        'while the password is checked': 'disabled',
+        'while the directory answers': laterRefused,
+      },
+      'taken group': {
+        'while the password is checked': withoutGroup,
+        'while the directory answers': laterWithoutGroup,
+      },
+      'reset of the factors': {
+        'while the password is checked': 'revoked',
+        'after the password': 'no-second-factor',
+        'after the second factor': 'revoked',
+      },
+      'removed provider or authenticator': {
+        'while the password is checked': 'no-second-factor',
+        'after the second factor': 'unknown-user',
+        'while the directory answers': refused,
+      },
       'lockout of passwords': session,
       // No one can guess a passkey.
       'lockout of codes': session,
@@ -218,22 +184,23 @@ testWays([
       'revoke of the user of the provider': 'revoked',
       'revoke of all': 'revoked',
       // The account in the directory, which each review asks.
-      'block of the user': ['blocked', 'blocked', 'blocked', 'blocked', refused],
-      'disabled account': ['disabled', laterRefused, laterRefused, laterRefused, laterRefused],
-      'taken group': [
-        withoutGroup,
-        laterWithoutGroup,
-        laterWithoutGroup,
-        laterWithoutGroup,
-        laterWithoutGroup,
-      ],
-      'removed provider or authenticator': [
-        'not-found',
-        'unknown-user',
-        'unknown-user',
-        'unknown-user',
-        refused,
-      ],
+      'block of the user': {
+        'at the provider': 'blocked',
+        'while it is stored': refused,
+      },
+      'disabled account': {
+        'at the provider': 'disabled',
+        'while the directory answers': laterRefused,
+      },
+      'taken group': {
+        'at the provider': withoutGroup,
+        'while the directory answers': laterWithoutGroup,
+      },
+      'removed provider or authenticator': {
+        'at the provider': 'not-found',
+        'while the directory answers': 'unknown-user',
+        'while it is stored': refused,
+      },
       'lockout of passwords': session,
     },
   },

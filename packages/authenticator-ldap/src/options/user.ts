@@ -207,7 +207,7 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
 
 /** Joins attributes and filter as text, which is safe: attributes are validated names, and the filter is complete. */
 function loginFilter(attributes: readonly string[], filter: string | undefined): FilterTemplate {
-  const logins = attributes.map((login) => `(${login}={username})`).join('');
+  const logins = attributes.map((loginAttribute) => `(${loginAttribute}={username})`).join('');
   const anyLogin = attributes.length === 1 ? logins : `(|${logins})`;
   return parseFilterTemplate(
     filter === undefined ? anyLogin : `(&${filter}${anyLogin})`,

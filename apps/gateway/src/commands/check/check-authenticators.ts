@@ -45,7 +45,7 @@ export function tryAuthenticators(config: CheckedConfig): Promise<readonly Tried
 
 async function tryAuthenticator(
   config: AuthenticatorConfig,
-  gateway: CheckedConfig,
+  gatewayConfig: CheckedConfig,
 ): Promise<TriedAuthenticator> {
   const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
@@ -58,8 +58,8 @@ async function tryAuthenticator(
   let created: CreatedAuthenticator;
   try {
     const onUnusableFile = (error: unknown) => unusable.push(error);
-    const { attempts } = joinAttempts(gateway);
-    created = await createAuthenticator(config, gateway.baseDirectory, {
+    const { attempts } = joinAttempts(gatewayConfig);
+    created = await createAuthenticator(config, gatewayConfig.baseDirectory, {
       logger,
       attempts,
       onUnusableFile,
@@ -72,21 +72,21 @@ async function tryAuthenticator(
   try {
     if (unusable.length > 0) return problems(...unusable);
     const loggedWhenCreated = logged();
-    const reached = await reach(created, directoryUse(config, gateway.authenticators));
+    const reached = await reach(created, directoryUse(config, gatewayConfig.authenticators));
     const failed = reached.find(({ result }) => result === 'error');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
     const logFindings =
       failed === undefined
         ? warnings()
         : warnings((problem) => failed.detail.includes(problem), loggedWhenCreated);
-    const issuerFindings = failed === undefined ? await checkIssuer(config, gateway) : [];
+    const issuerFindings = failed === undefined ? await checkIssuer(config, gatewayConfig) : [];
     const findings = [
-      ...checkLoginAbility(created, gateway),
+      ...checkLoginAbility(created, gatewayConfig),
       ...reached,
       ...logFindings,
-      ...checkTokens(created, gateway),
+      ...checkTokens(created, gatewayConfig),
       ...issuerFindings,
-      ...checkKnownUsers(created, gateway),
+      ...checkKnownUsers(created, gatewayConfig),
       ...checkLookedUpBy(created),
     ];
     return { config, authenticator, findings: namePackage(config, findings), files };
@@ -134,14 +134,17 @@ async function reach(
 }
 
 /** Tries what `token create`, `token list` and `revoke` do, and what a login does with its sessions. */
-async function checkIssuer(config: AuthenticatorConfig, gateway: CheckedConfig): Promise<Findings> {
+async function checkIssuer(
+  config: AuthenticatorConfig,
+  gatewayConfig: CheckedConfig,
+): Promise<Findings> {
   if (!issuesTokens(config)) return [];
   const logger = pino({ level: 'silent' });
-  const sessions = gateway.login?.sessions === config.name;
+  const sessions = gatewayConfig.login?.sessions === config.name;
   const failure = `not every command and request for its ${sessions ? 'sessions' : 'tokens'} works`;
   try {
-    const { attempts } = joinAttempts(gateway);
-    const issuer = await createTokenIssuer(config, gateway.baseDirectory, {
+    const { attempts } = joinAttempts(gatewayConfig);
+    const issuer = await createTokenIssuer(config, gatewayConfig.baseDirectory, {
       logger,
       attempts,
     });

@@ -27,7 +27,7 @@ export function checkDirectoryAbility(created: Parameters<typeof directoryProble
   return directoryProblems(created).map((problem) => toPlacedFinding('error', problem));
 }
 
-interface ListedAuthenticator {
+interface CheckedAuthenticator {
   readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'directory' | 'withhold'>;
   readonly authenticator: Pick<Authenticator, 'knownUsers'>;
 }
@@ -36,7 +36,7 @@ interface ListedAuthenticator {
  * Warns of users without what `directory.by` looks them up by: each review of theirs is an error. A plugin that knows no users lists
  * one of each kind that it can give.
  */
-export function checkLookedUpBy({ config, authenticator }: ListedAuthenticator): Findings {
+export function checkLookedUpBy({ config, authenticator }: CheckedAuthenticator): Findings {
   const { name, directory, withhold } = config;
   if (directory === undefined || directory.by === 'username') return [];
   const { authenticator: directoryName, by: lookUpKey } = directory;
@@ -61,7 +61,7 @@ export function checkLookedUpBy({ config, authenticator }: ListedAuthenticator):
 }
 
 /** An error of the plugin is a finding of `checkKnownUsers`. */
-function listUsers(authenticator: ListedAuthenticator['authenticator']): readonly UserInfo[] {
+function listUsers(authenticator: CheckedAuthenticator['authenticator']): readonly UserInfo[] {
   try {
     return [...(authenticator.knownUsers?.() ?? [])];
   } catch {

@@ -12,7 +12,7 @@ import {
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { type Finding, type Findings, ok, runCheck, toPlacedFinding, warning } from '../finding.ts';
 
-type ConfiguredAuthenticator = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
+type CheckedAuthenticator = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
 /**
  * Checks `login.providers`: whether their authenticators can check ID tokens, as `serve` does; and whether each provider answers.
@@ -21,7 +21,7 @@ type ConfiguredAuthenticator = Pick<CreatedAuthenticator, 'config' | 'authentica
  */
 export async function checkProviders(
   config: Pick<GatewayConfig, 'login'>,
-  created: readonly ConfiguredAuthenticator[],
+  created: readonly CheckedAuthenticator[],
 ): Promise<Findings> {
   const { login } = config;
   if (login === undefined) return [];
@@ -38,7 +38,7 @@ export async function checkProviders(
 async function checkProvider(
   name: string,
   provider: ProviderConfig,
-  { config, authenticator }: ConfiguredAuthenticator,
+  { config, authenticator }: CheckedAuthenticator,
   login: LoginConfig,
 ): Promise<Findings> {
   const issuer = findIssuer(provider, authenticator);

@@ -3,13 +3,13 @@ import { createFactorPolicy, type FactorPolicy } from '../../login/factors/polic
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
 import { type Findings, ok, warning } from '../finding.ts';
 
-interface LoginAuthenticator {
+interface CheckedAuthenticator {
   readonly config: Pick<CreatedAuthenticator['config'], 'name' | 'reviews' | 'username'>;
   readonly authenticator: Pick<CreatedAuthenticator['authenticator'], 'loginToken'>;
 }
 
 /** Whether token reviews accept a name and a password. */
-const takesPasswords = ({ config, authenticator }: LoginAuthenticator): boolean =>
+const takesPasswords = ({ config, authenticator }: CheckedAuthenticator): boolean =>
   config.reviews && authenticator.loginToken !== undefined;
 
 /**
@@ -19,7 +19,7 @@ const takesPasswords = ({ config, authenticator }: LoginAuthenticator): boolean 
  */
 export function checkSecondFactor(
   { login }: Pick<GatewayConfig, 'login'>,
-  created: readonly LoginAuthenticator[],
+  created: readonly CheckedAuthenticator[],
 ): Findings {
   const secondFactor = login?.secondFactor;
   if (login === undefined || secondFactor === undefined) return [];
@@ -49,7 +49,7 @@ function policyText({ required, redis: { keyPrefix } }: SecondFactorConfig): str
 /** Finds authenticators that take a name and a password as a bearer token, in which there is no place for a code. */
 function tokenWays(
   login: LoginConfig,
-  created: readonly LoginAuthenticator[],
+  created: readonly CheckedAuthenticator[],
   isCovered: FactorPolicy['isCovered'],
 ) {
   return created.filter(takesPasswords).map(({ config: { name } }) => {
@@ -71,7 +71,7 @@ function tokenWays(
 /** Finds authenticators whose users log in with the password alone. One that takes it in tokens too was reported before. */
 function loginWays(
   login: LoginConfig,
-  created: readonly LoginAuthenticator[],
+  created: readonly CheckedAuthenticator[],
   isCovered: FactorPolicy['isCovered'],
 ) {
   const isReported = (name: string) =>
@@ -88,7 +88,7 @@ function loginWays(
 function sharedPrefixes(
   { authenticators }: Pick<LoginConfig, 'authenticators'>,
   { required }: Pick<SecondFactorConfig, 'required'>,
-  created: readonly LoginAuthenticator[],
+  created: readonly CheckedAuthenticator[],
   isCovered: FactorPolicy['isCovered'],
 ) {
   if (required === 'all') return [];
@@ -105,7 +105,7 @@ function sharedPrefixes(
 }
 
 /** Names the authenticators whose tokens are not from a login. */
-function otherTokens(login: LoginConfig, created: readonly LoginAuthenticator[]): Findings {
+function otherTokens(login: LoginConfig, created: readonly CheckedAuthenticator[]): Findings {
   const names = created
     .filter(
       (link) => link.config.reviews && link.config.name !== login.sessions && !takesPasswords(link),

@@ -27,7 +27,11 @@ export async function schema(context: CommandContext, options: ConfigOptions): P
 export async function check(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
   const findings = await inspect(context, options);
   if (options.output === 'json') {
-    const inJson = findings.map((f) => ({ ...f, detail: wholeDetail(f), fix: undefined }));
+    const inJson = findings.map((finding) => ({
+      ...finding,
+      detail: wholeDetail(finding),
+      fix: undefined,
+    }));
     printJson(context, { findings: inJson });
   } else {
     // This is not printTable, since a detail may have several lines.
@@ -62,6 +66,9 @@ async function inspect(
       'this config has errors, so its files, addresses and backends were not checked',
       'correct the config, and run check again',
     );
-    return error.problems.map((p) => ({ check: 'config', ...toPlacedFinding('error', p) }));
+    return error.problems.map((problem) => ({
+      check: 'config',
+      ...toPlacedFinding('error', problem),
+    }));
   }
 }

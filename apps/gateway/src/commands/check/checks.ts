@@ -51,28 +51,28 @@ export const checks: readonly Check[] = [
   { name: 'login', run: ({ config }) => checkLogin(config) },
   {
     name: 'authenticator',
-    run: async (c) => (await c.authenticators).flatMap(({ findings }) => findings),
+    run: async (context) => (await context.authenticators).flatMap(({ findings }) => findings),
   },
   {
     name: 'token prefixes',
-    run: async (c) => checkTokenPrefixes(await c.authenticators),
+    run: async (context) => checkTokenPrefixes(await context.authenticators),
   },
   {
     name: 'token stores',
-    run: async (c) => checkTokenStores(await c.authenticators),
+    run: async (context) => checkTokenStores(await context.authenticators),
   },
   {
     name: 'shared names',
-    run: async (c) => checkSharedNames(await c.authenticators, c.config.login),
+    run: async (context) => checkSharedNames(await context.authenticators, context.config.login),
   },
   { name: 'directory', run: async (context) => checkDirectoryAbility(await listCreated(context)) },
   {
     name: 'login',
-    run: async (c) => checkProviders(c.config, await listCreated(c)),
+    run: async (context) => checkProviders(context.config, await listCreated(context)),
   },
   {
     name: 'second factor',
-    run: async (c) => checkSecondFactor(c.config, await listCreated(c)),
+    run: async (context) => checkSecondFactor(context.config, await listCreated(context)),
   },
   { name: 'permissions', run: async (context) => checkPermissions(await listAllFiles(context)) },
   {

@@ -24,9 +24,9 @@ export async function listFactors(context: CommandContext, options: ListOptions)
   const listed = readable.filter(({ record }) => name === undefined || record.user.name === name);
   const now = context.now();
   if (options.output === 'json') {
-    const records = listed.map((l) => ({
-      ...recordJson(l.record, now),
-      hasOlderKey: l.hasOlderKey,
+    const records = listed.map(({ record, hasOlderKey }) => ({
+      ...recordJson(record, now),
+      hasOlderKey,
     }));
     printJson(context, { records, unreadable: unreadable.map(({ key }) => ({ key })) });
   } else if (listed.length > 0) printRecords(context, listed, now);

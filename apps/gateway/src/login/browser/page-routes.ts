@@ -54,7 +54,7 @@ import { beginAtProvider, finishAtProvider } from './provider-login.ts';
 
 /** Adds the pages of logins in a browser. */
 export function addPages(route: AddRoute): void {
-  const page: AddRoute<PageRequest> = (method, path, action, handle) =>
+  const addPage: AddRoute<PageRequest> = (method, path, action, handle) =>
     route(method, path, action, async (request) => handle(pageRequest(request)));
   const answersInProgress = createAddressShares();
   route('get', '/', 'page', async ({ context, service }) => {
@@ -65,7 +65,7 @@ export function addPages(route: AddRoute): void {
     const factors = service.factors && '/login/factors';
     context.body = messagePage({ kind: 'home', factors });
   });
-  addFactorPages(route, page);
+  addFactorPages(route, addPage);
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
     const { page, state, problem, proof } = await finishAtProvider(request, answersInProgress);
@@ -73,21 +73,21 @@ export function addPages(route: AddRoute): void {
     if (proof === undefined) return showLogin(page, state, problem);
     await keepLogin(page, state, proof);
   });
-  page('get', '/login/:attempt', 'page', async (page) => {
+  addPage('get', '/login/:attempt', 'page', async (page) => {
     const { pending } = page.browser;
     if (await fromPending(page.service, () => pending.hasEnded(page.attempt.id)))
       throw new PageError('used', 409);
     // A path with a key is for what follows a proof. It leads here if that step is over.
     showLogin(page, beginState(page), page.attempt.key === undefined ? undefined : 'outdated');
   });
-  page('post', '/login/:attempt/password', 'page-login', logInOnPage);
-  page('get', '/login/:attempt/provider/:provider', 'provider', async (page) => {
+  addPage('post', '/login/:attempt/password', 'page-login', logInOnPage);
+  addPage('get', '/login/:attempt/provider/:provider', 'provider', async (page) => {
     const { state, url, problem } = await beginAtProvider(page);
     if (url === undefined) return showLogin(page, state, problem);
     setState(page, state);
     sendTo(page, url);
   });
-  page('get', '/login/:attempt/confirm', 'page', async (page) => {
+  addPage('get', '/login/:attempt/confirm', 'page', async (page) => {
     const state = readState(page, page.attempt.id);
     const login = await findLogin(page, state);
     if (state === undefined || login === undefined) return sendTo(page, page.path);
@@ -104,7 +104,7 @@ export function addPages(route: AddRoute): void {
       { hasScript: true },
     );
   });
-  page('post', '/login/:attempt/confirm', 'confirm', confirm);
+  addPage('post', '/login/:attempt/confirm', 'confirm', confirm);
 }
 
 const statusOf = {
@@ -220,14 +220,14 @@ async function confirm(page: PageRequest): Promise<void> {
 }
 
 /** Adds the pages of second factors. They come before the paths of attempts, one of which would fit `/login/factors`. */
-function addFactorPages(route: AddRoute, page: AddRoute<PageRequest>): void {
+function addFactorPages(route: AddRoute, addPage: AddRoute<PageRequest>): void {
   route('get', '/login/factors', 'begin', beginVisit);
   route('get', '/login/factors/:invitation', 'begin', beginVisit);
-  page('get', '/login/:attempt/factor', 'page', showFactor);
-  page('post', '/login/:attempt/factor', 'page-factor', (page) => proveOnPage(page, 'code'));
-  page('post', '/login/:attempt/passkey', 'page-factor', (page) => proveOnPage(page, 'passkey'));
-  page('get', '/login/:attempt/factors', 'page', showFactors);
-  page('post', '/login/:attempt/factors', 'change-factors', changeFactors);
+  addPage('get', '/login/:attempt/factor', 'page', showFactor);
+  addPage('post', '/login/:attempt/factor', 'page-factor', (page) => proveOnPage(page, 'code'));
+  addPage('post', '/login/:attempt/passkey', 'page-factor', (page) => proveOnPage(page, 'passkey'));
+  addPage('get', '/login/:attempt/factors', 'page', showFactors);
+  addPage('post', '/login/:attempt/factors', 'change-factors', changeFactors);
 }
 
 /** Begins a visit to change second factors. It uses nothing up: scanners open the links in a mail as well. */

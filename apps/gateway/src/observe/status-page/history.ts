@@ -30,20 +30,20 @@ export type Histories = ReturnType<typeof createHistories>;
 
 /** Counts the answers of the configured authenticators in the last quarter of an hour. */
 export function createHistories({ monotonic, wall }: Clocks) {
-  const followed = new Map<string, LinkHistory>();
+  const histories = new Map<string, LinkHistory>();
   const bucketNow = () => Math.floor(monotonic() / (bucketSeconds * 1000));
   return {
     /** Sets the authenticators. One that stays keeps its history. The histories of others are dropped. */
     follow(names: readonly string[]) {
-      for (const name of followed.keys()) if (!names.includes(name)) followed.delete(name);
+      for (const name of histories.keys()) if (!names.includes(name)) histories.delete(name);
       for (const name of names)
-        if (!followed.has(name)) followed.set(name, { buckets: [], outage: undefined });
+        if (!histories.has(name)) histories.set(name, { buckets: [], outage: undefined });
     },
     /**
      * Counts an answer. It never throws, and does not keep the token, which is removed from the message of a failure.
      */
     record(answer: Answer, token: string | undefined) {
-      const history = followed.get(answer.authenticator);
+      const history = histories.get(answer.authenticator);
       // A reload has removed the authenticator, or it does not recognize the token.
       if (history === undefined || ('decision' in answer && !answer.recognized)) return;
       count(findBucket(history, bucketNow()), answer);
@@ -56,7 +56,7 @@ export function createHistories({ monotonic, wall }: Clocks) {
       lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))),
     }),
     of(name: string) {
-      const history = followed.get(name);
+      const history = histories.get(name);
       return { history: read(history?.buckets ?? [], bucketNow()), outage: history?.outage };
     },
   };

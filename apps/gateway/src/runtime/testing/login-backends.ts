@@ -90,11 +90,11 @@ const wrongPassword: Decision = { kind: 'rejected', reason: 'invalid-credentials
 /** Makes the authenticator `sessions`, whose tokens are in memory. */
 function createSessionStore(): AuthenticatorConfig {
   const stored = new Map<string, IssuedToken>();
-  const digestOf = (token: string) => createHash('sha256').update(token).digest('hex');
+  const digestToken = (token: string) => createHash('sha256').update(token).digest('hex');
   const tokens: TokenIssuer = {
     async create({ user, expiresAt, session }) {
       const token = `session-${randomBytes(16).toString('hex')}`;
-      const digest = digestOf(token);
+      const digest = digestToken(token);
       const issued = {
         digest,
         user,
@@ -118,7 +118,7 @@ function createSessionStore(): AuthenticatorConfig {
   const authenticator: Authenticator = {
     recognizes: (token) => token.startsWith('session-'),
     async authenticate(token): Promise<Decision> {
-      const { user, expiresAt, session } = stored.get(digestOf(token)) ?? {};
+      const { user, expiresAt, session } = stored.get(digestToken(token)) ?? {};
       if (user === undefined) return { kind: 'no-opinion' };
       const end = expiresAt && { expiresAt };
       return { kind: 'authenticated', user, ...end, ...(session && { session }) };

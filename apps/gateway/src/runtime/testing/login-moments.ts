@@ -43,7 +43,7 @@ const causes = {
 type Cause = keyof typeof causes;
 
 /** What becomes of a login that is not refused. A session has all groups, unless it says otherwise. */
-export const made = {
+export const accepted = {
   session: 'a session',
   withoutGroup: 'a session without the group',
   laterWithoutGroup: 'a session without the group after login.revalidate',
@@ -58,10 +58,29 @@ export interface Way {
   readonly go: (place: LoginPlace) => Promise<unknown>;
   readonly moments: readonly string[];
   /**
-   * For each cause what becomes of the login if it comes at these moments: one outcome for all moments, or one for each. It is the
-   * reason of the refusal, or one of {@link made}.
+   * For each cause what becomes of the login if it comes at a moment: one outcome for all moments, or the moments from which on each
+   * outcome holds. An outcome is the reason of the refusal, or one of {@link accepted}.
    */
-  readonly outcomes: Readonly<Partial<Record<Cause, string | readonly string[]>>>;
+  readonly outcomes: Readonly<Partial<Record<Cause, string | OutcomesFrom>>>;
+}
+
+/** Outcomes by the first moment at which they hold. The first one is for the first moment. */
+type OutcomesFrom = Readonly<Record<string, string>>;
+
+/** Lists the outcome for each moment. @throws Error if it names another moment, or none for the first one */
+function listOutcomes(
+  moments: readonly string[],
+  outcomes: string | OutcomesFrom,
+): readonly string[] {
+  if (typeof outcomes === 'string') return moments.map(() => outcomes);
+  const [firstMoment = ''] = moments;
+  let current = outcomes[firstMoment];
+  if (current === undefined || Object.keys(outcomes).some((moment) => !moments.includes(moment)))
+    throw new Error(`the outcomes are not of these moments: ${JSON.stringify(outcomes)}`);
+  return moments.map((moment) => {
+    current = outcomes[moment] ?? current;
+    return current as string;
+  });
 }
 
 /** Tests ways: each cause at each moment. */
@@ -76,13 +95,12 @@ export function testWays(ways: readonly Way[]): void {
   });
 
   describe.each(ways)('$name', ({ go, moments, outcomes }) => {
-    const cells = Object.entries(outcomes).flatMap(([cause, outcome]) =>
-      moments.map((moment, index) => ({
-        cause: cause as Cause,
-        moment,
-        outcome: typeof outcome === 'string' ? outcome : outcome[index],
-      })),
-    );
+    const cells = Object.entries(outcomes).flatMap(([cause, outcome]) => {
+      const list = listOutcomes(moments, outcome);
+      return moments.map((moment, index) => {
+        return { cause: cause as Cause, moment, outcome: list[index] };
+      });
+    });
     test.each(cells)('$cause, $moment: $outcome', async ({ cause, moment, outcome }) => {
       const place = await createLoginPlace(file.opened.redis, { moment, happen: causes[cause] });
       expect(await findOutcome(place, go)).toBe(outcome);
@@ -106,17 +124,17 @@ async function findOutcome(place: LoginPlace, go: Way['go']): Promise<string> {
   if (error !== undefined) throw error;
   if (token !== undefined) return reviewTwice(place, token);
   expect(await place.listFactors()).toContain(newLabel);
-  return made.factor;
+  return accepted.factor;
 }
 
 /** Finds out what a session is good for, at its first review and after the answer of the directory has expired. */
 async function reviewTwice({ review }: LoginPlace, token: string): Promise<string> {
-  const first = await review(token);
+  const firstDecision = await review(token);
   vi.advanceTimersByTime(revalidate + 1_000);
-  const later = await review(token);
-  if (first.kind !== 'authenticated') return made.refused;
-  if (later.kind !== 'authenticated') return made.laterRefused;
-  const hasGroup = ({ user }: typeof first) => user.groups?.includes('corp:ops') === true;
-  if (!hasGroup(first)) return made.withoutGroup;
-  return hasGroup(later) ? made.session : made.laterWithoutGroup;
+  const laterDecision = await review(token);
+  if (firstDecision.kind !== 'authenticated') return accepted.refused;
+  if (laterDecision.kind !== 'authenticated') return accepted.laterRefused;
+  const hasGroup = ({ user }: typeof firstDecision) => user.groups?.includes('corp:ops') === true;
+  if (!hasGroup(firstDecision)) return accepted.withoutGroup;
+  return hasGroup(laterDecision) ? accepted.session : accepted.laterWithoutGroup;
 }

@@ -15,7 +15,7 @@ export const newLabel = 'new';
 const credentials = { username: 'jane', password };
 
 /** The code that an app shows. @param steps how many steps later */
-function codeOf(secret: string, steps = 0): string {
+function computeAppCode(secret: string, steps = 0): string {
   return computeCode(Buffer.from(secret, 'base64url'), stepAt(Date.now()) + steps);
 }
 
@@ -27,7 +27,7 @@ async function addApp({ factors, invite }: LoginPlace): Promise<string> {
   const begun = grant && apps.read(apps.begin(jane, grant, 'phone', noLogin).enrolment);
   if (begun === undefined) throw new Error('the invitation gives no grant');
   // The code of the step before: so the present one is not used yet.
-  await apps.finish(begun, codeOf(begun.secret, -1));
+  await apps.finish(begun, computeAppCode(begun.secret, -1));
   return begun.secret;
 }
 
@@ -54,7 +54,7 @@ export const atTerminal = (place: LoginPlace): Promise<void> => logIn(place, {})
 
 export async function atTerminalWithCode(place: LoginPlace): Promise<void> {
   const secret = await addApp(place);
-  await logIn(place, { code: codeOf(secret) });
+  await logIn(place, { code: computeAppCode(secret) });
 }
 
 type Browser = Awaited<ReturnType<typeof openBrowser>>;
@@ -83,7 +83,7 @@ export const inBrowser = (place: LoginPlace): Promise<void> => inBrowserWith(pla
 
 export async function inBrowserWithCode(place: LoginPlace): Promise<void> {
   const secret = await addApp(place);
-  await inBrowserWith(place, (browser) => browser.sendCode(codeOf(secret)));
+  await inBrowserWith(place, (browser) => browser.sendCode(computeAppCode(secret)));
 }
 
 export async function inBrowserWithPasskey(place: LoginPlace): Promise<void> {
@@ -106,7 +106,7 @@ export async function addAppAtTerminal(place: LoginPlace): Promise<void> {
   await enrolApp(place.request(context), { ...credentials, invitation, label: newLabel });
   const { enrolment } = context.body;
   await place.reach('after it has begun');
-  const code = codeOf(place.factors().apps.read(enrolment)?.secret ?? '');
+  const code = computeAppCode(place.factors().apps.read(enrolment)?.secret ?? '');
   await enrolApp(place.request({ body: {} }), { enrolment, code });
 }
 
@@ -128,7 +128,7 @@ export async function addAppInBrowser(place: LoginPlace): Promise<void> {
   }));
   await place.reach('after it has begun');
   const enrolment = findText(html, /name="enrolment" value="([^"]+)"/);
-  const code = codeOf(place.factors().apps.read(enrolment)?.secret ?? '');
+  const code = computeAppCode(place.factors().apps.read(enrolment)?.secret ?? '');
   const form = findText(html, /name="form" value="([^"]+)"/);
   const fields = { form, action: 'app-code', enrolment, code };
   await browser.send(`post ${factorsPath}`, { form: fields });
