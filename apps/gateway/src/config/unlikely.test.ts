@@ -132,6 +132,13 @@ describe('the audience of a cluster', () => {
     },
   );
 
+  test('of the only cluster is one that its API server asks for', () => {
+    expect(warnings([usual, 'x'], 'a')).toEqual([
+      `login.clusters.c0.audience: "a" is not in server.apiAudiences (${usual}, x): an API server that asks only for these refuses each session for c0`,
+    ]);
+    expect(warnings([], 'a')).toEqual([]);
+  });
+
   test.each([
     { name: 'of the only cluster', apiAudiences: [usual], audiences: [usual] },
     { name: 'of its own', apiAudiences: [usual], audiences: ['a', 'b'] },

@@ -74,21 +74,38 @@ function unlikelyProxies({ text, path }: WrittenText): Problem[] {
   ];
 }
 
-/** The audiences that kubeadm and most others set. Without `--api-audiences`, that of an API server is its `--service-account-issuer`. */
-const usualAudiences: readonly string[] = [
-  'https://kubernetes.default.svc.cluster.local',
-  'https://kubernetes.default.svc',
-];
+/** The audience of most API servers: without `--api-audiences`, it is the `--service-account-issuer`, and kubeadm, k3s and RKE2 set this one. */
+export const usualAudience = 'https://kubernetes.default.svc.cluster.local';
+const usualAudiences: readonly string[] = [usualAudience, 'https://kubernetes.default.svc'];
+
+interface NamedAudience {
+  readonly name: string;
+  readonly audience: string;
+}
+
+/** Warns of the audience of the only cluster if its API server does not ask for it. With several, the API servers ask for different lists. */
+function findForeignAudiences(
+  audiences: readonly NamedAudience[],
+  common: readonly string[],
+): Problem[] {
+  return audiences.flatMap(({ name, audience }) => {
+    if (common.length === 0 || common.includes(audience)) return [];
+    return {
+      path: ['login', 'clusters', name, 'audience'],
+      message: `${JSON.stringify(audience)} is not in server.apiAudiences (${common.join(', ')}): an API server that asks only for these refuses each session for ${name}`,
+      fix: 'write an audience of that API server into both: its --service-account-issuer, or one of its --api-audiences',
+    };
+  });
+}
 
 /** Warns of audiences of several clusters that another API server may have: the audience alone binds a session to its cluster. */
 function unlikelyAudiences(file: unknown): Problem[] {
   const clusters = valueAt(file, ['login', 'clusters']);
-  const audiences = Object.entries(isObject(clusters) ? clusters : {}).map(([name, cluster]) => ({
-    name,
-    audience: String(valueAt(cluster, ['audience'])),
-  }));
-  if (audiences.length < 2) return [];
+  const audiences: NamedAudience[] = Object.entries(isObject(clusters) ? clusters : {}).map(
+    ([name, cluster]) => ({ name, audience: String(valueAt(cluster, ['audience'])) }),
+  );
   const common = textsAt(file, ['server', 'apiAudiences']).map(({ text }) => text);
+  if (audiences.length < 2) return findForeignAudiences(audiences, common);
   // A list with the audiences of all clusters is not a list of what the clusters have in common.
   const isUnion = audiences.every(
     ({ audience }) => common.includes(audience) || usualAudiences.includes(audience),
