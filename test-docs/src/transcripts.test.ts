@@ -54,7 +54,7 @@ async function record(): Promise<ReadonlyMap<string, string>> {
 
   await run('init', 'sallyport init /etc/sallyport --host 127.0.0.1');
   // Another process of this machine may use the ports that a config of `init` has.
-  await place.edit('0.0.0.0:8443', '127.0.0.1:0');
+  await place.edit('127.0.0.1:8443', '127.0.0.1:0');
   await place.edit('127.0.0.1:8081', '127.0.0.1:0');
   await run('check', 'sallyport check');
 

@@ -4,6 +4,7 @@ import { isLoopback } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { shellQuoted } from '../../base/shell-quoted.ts';
 import { FixableError } from '../../config/problems.ts';
+import { usualAudience } from '../../config/unlikely.ts';
 import { userPath } from '../config-file.ts';
 import type { CommandContext } from '../context.ts';
 import { type ExitCode, exitCodes, printRemark, UsageError } from '../output.ts';
@@ -25,9 +26,9 @@ import {
   webhookUrl,
 } from './layout.ts';
 import { type InitOptions, newLoginHost, readParts } from './options.ts';
-import { describeParts, makeParts } from './parts.ts';
+import { describeAudience, describeParts, makeParts } from './parts.ts';
 import { renewCertificates } from './renew.ts';
-import { authenticatorSections, fileSections, type Parts } from './sections.ts';
+import { apiAudiencesLine, authenticatorSections, fileSections, type Parts } from './sections.ts';
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
 export async function init(
@@ -56,7 +57,7 @@ export async function createFolder(
   context: CommandContext,
   folder: string,
   hosts: readonly string[],
-  chosenParts: Parts = {},
+  chosenParts: Parts = { audience: usualAudience },
 ): Promise<string> {
   const { redis } = chosenParts;
   if (redis !== undefined && (await exists(join(folder, names.config))))
@@ -97,6 +98,7 @@ async function createAll(
   // The token is for the first review. It expires after a day.
   const end = new Date(now + 86_400_000);
   const sections = {
+    server: apiAudiencesLine(chosenParts.audience),
     authenticators: authenticatorSections(chosenParts),
     sections: fileSections(chosenParts, hosts),
   };
@@ -121,7 +123,7 @@ async function createAll(
   tls/              the CA, until ${formatEnd(authority)}; the server's certificate, until ${formatEnd(server)}, for ${hosts.join(', ')}
   kube-apiserver/   webhook.kubeconfig with its files: the CA, and a client certificate until ${formatEnd(client)}
 ${newParts.lines}
-${newParts.steps}${nextSteps(context, folder, host, token)}`;
+${newParts.steps}${nextSteps(context, folder, host, token, chosenParts)}`;
 }
 
 async function refuseExisting(
@@ -144,7 +146,13 @@ async function refuseExisting(
   );
 }
 
-function nextSteps(context: CommandContext, folder: string, host: string, token: string): string {
+function nextSteps(
+  context: CommandContext,
+  folder: string,
+  host: string,
+  token: string,
+  { login, audience }: Parts,
+): string {
   const path = (name: string) => printable(join(folder, name));
   const start = { ...context, config: join(folder, names.config) };
   return `Next, run:
@@ -161,7 +169,8 @@ Then copy ${path('kube-apiserver')} to the same path on each machine that runs a
 
   --authentication-token-webhook-config-file=${path(names.kubeconfig)}
   --authentication-token-webhook-version=v1
-
+  --authentication-token-webhook-cache-ttl=30s
+${login === undefined ? '' : `\n${describeAudience(path(names.config), audience)}`}
 Only init needs ${path(names.authorityKey)}. Anyone with this key can make certificates of this gateway and of its clients: keep it offline.
 `;
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isLoopback } from '@sallyport/plugin-kit';
 import { authority } from '../../http/http-server.ts';
 import type { KeyPair } from './certificates.ts';
 import type { NewFile } from './files.ts';
@@ -55,15 +56,23 @@ export function webhookUrl(host: string): string {
   return `https://${authority(host, port)}/authenticate`;
 }
 
-/** Returns the address to listen on: `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
+/**
+ * Returns the address to listen on. `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. If all hosts are
+ * loopback, only this machine can call, so no other machine needs to reach the port.
+ */
 export function listenOn(hosts: readonly string[], listenPort: number): string {
+  const [calledHost = ''] = hosts;
+  if (hosts.every(isLoopback)) {
+    const address = authority(calledHost === 'localhost' ? '127.0.0.1' : calledHost, listenPort);
+    return address.startsWith('[') ? `"${address}"` : address;
+  }
   return hosts.some((host) => host.includes(':')) ? `":${listenPort}"` : `0.0.0.0:${listenPort}`;
 }
 
-/** Writes gateway.yaml. @param sections entries of `authenticators`, and sections of the file, that come after these */
+/** Writes gateway.yaml. @param sections keys of `server`, entries of `authenticators`, and sections of the file, that come after these */
 export function gatewayYaml(
   hosts: readonly string[],
-  sections: { authenticators: string; sections: string },
+  sections: { server: string; authenticators: string; sections: string },
 ): string {
   const listen = listenOn(hosts, port);
   return `# Sallyport's config. Check it after each change: sallyport check --config gateway.yaml
@@ -74,7 +83,7 @@ server:
     keyFile: ${names.serverKey}
     clientCAFile: ${names.authority}
     clientNames: [${clientName}] # only a client certificate with this name may send reviews
-admin:
+${sections.server}admin:
   listen: 127.0.0.1:8081 # /metrics /livez /readyz, and the status page at /
 authenticators: # asked in this order; the first definitive answer decides
   - name: tokens

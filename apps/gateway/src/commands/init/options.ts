@@ -1,6 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { isLoopback, parseCertificates } from '@sallyport/plugin-kit';
+import { printable } from '../../base/logging/printable.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
+import { usualAudience } from '../../config/unlikely.ts';
 import { userPath } from '../config-file.ts';
 import type { CommandContext } from '../context.ts';
 import { UsageError } from '../output.ts';
@@ -16,16 +18,18 @@ export interface InitOptions {
   readonly redisCa?: string;
   /** The name of the login server. True: the first of `host`. With `renew`: another name than before. */
   readonly login?: string | true;
+  readonly serviceAccountIssuer?: string;
 }
 
 /** Returns the parts that `--redis` and `--login` ask for. @throws UsageError */
 export async function readParts(
   context: CommandContext,
   hosts: readonly string[],
-  { redis, redisCa, login }: Omit<InitOptions, 'dir'>,
+  { redis, redisCa, login, serviceAccountIssuer = usualAudience }: Omit<InitOptions, 'dir'>,
 ): Promise<Parts> {
+  const audience = parseIssuer(serviceAccountIssuer);
   if (redis === undefined) {
-    if (login === undefined && redisCa === undefined) return {};
+    if (login === undefined && redisCa === undefined) return { audience };
     throw new UsageError(
       `--${login ? 'login' : 'redis-ca'} needs --redis`,
       'add --redis rediss://redis.example.com:6379',
@@ -35,9 +39,19 @@ export async function readParts(
   const authority =
     redisCa === undefined ? undefined : await readRedisAuthority(url, userPath(context, redisCa));
   return {
+    audience,
     redis: { url, ...(authority && { authority }) },
     ...(login !== undefined && { login: readLoginHost(hosts, login) }),
   };
+}
+
+/** Requires text that can be one of the audiences in the flags of kube-apiserver, which a comma separates. @throws UsageError */
+function parseIssuer(text: string): string {
+  if (/^[^\s,\p{Cc}]{1,256}$/u.test(text)) return text;
+  throw new UsageError(
+    `--service-account-issuer: ${printable(JSON.stringify(text))} is not the issuer of one API server`,
+    `write its first --service-account-issuer, such as ${usualAudience}`,
+  );
 }
 
 /** Returns the name of the login server. @throws UsageError for a name that people can't reach */

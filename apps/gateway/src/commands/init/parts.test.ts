@@ -157,6 +157,42 @@ test('files of the parts that exist without a gateway.yaml are not overwritten',
   expect([...(await contents()).values()]).toEqual(['mine']);
 });
 
+test.each([undefined, 'https://kubernetes.default.svc', 'https://[2001:db8::1]:6443'])(
+  'sessions are for the issuer %s, which the API server asks for, and the flags are enough',
+  async (serviceAccountIssuer) => {
+    const audience = serviceAccountIssuer ?? 'https://kubernetes.default.svc.cluster.local';
+    const options = { redis, login: true, ...(serviceAccountIssuer && { serviceAccountIssuer }) };
+    const printed = await create(options as Parameters<typeof create>[0]);
+    const { server, login } = parse(await read('gateway.yaml'));
+    expect([server.apiAudiences, login.clusters.prod.audience]).toEqual([[audience], audience]);
+    const flags = [...printed.matchAll(/^ {2}--([a-z-]+)=/gm)].map(([, flag]) => flag);
+    const webhook = ['config-file', 'version', 'cache-ttl'];
+    expect(flags).toEqual(webhook.map((name) => `authentication-token-webhook-${name}`));
+    expect(printed).toContain(`Sessions are for the audience ${audience}. `);
+  },
+);
+
+test.each(['', 'a b', 'a,b', 'x'.repeat(257)])('%j is not an issuer', async (text) => {
+  await expect(create({ serviceAccountIssuer: text })).rejects.toThrow(
+    /^--service-account-issuer: .* is not the issuer of one API server: write its first/,
+  );
+});
+
+test.each([
+  { at: ['127.0.0.1'], listen: '127.0.0.1:8443' },
+  { at: ['localhost', '127.0.0.1'], listen: '127.0.0.1:8443' },
+  { at: ['::1'], listen: '[::1]:8443' },
+  { at: ['127.0.0.1', '192.0.2.1'], listen: '0.0.0.0:8443' },
+  { at: ['192.0.2.1', '2001:db8::1'], listen: ':8443' },
+])('a gateway that kube-apiserver calls by $at listens on $listen', async ({ at, listen }) => {
+  await create({ redis, login: 'login.example.com' }, at);
+  const { server, login } = parse(await read('gateway.yaml'));
+  expect([server.listen, login.listen]).toEqual([
+    listen,
+    at.some((host) => host.includes(':')) ? ':8444' : '0.0.0.0:8444',
+  ]);
+});
+
 test.each([
   { name: 'sallyport.auth.svc', count: 1 },
   { name: 'sallyport.auth.svc.cluster.local', count: 1 },

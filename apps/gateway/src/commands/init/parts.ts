@@ -8,7 +8,13 @@ import { commandLine } from '../printed-commands.ts';
 import type { KeyPair } from './certificates.ts';
 import { formatEnd, loginNames, names, redisNames } from './layout.ts';
 import { aclLine, aclLineCommand } from './redis.ts';
-import { authenticatorSections, fileSections, loginUrl, type Parts } from './sections.ts';
+import {
+  apiAudiencesLine,
+  authenticatorSections,
+  fileSections,
+  loginUrl,
+  type Parts,
+} from './sections.ts';
 
 /** What `init` makes for the parts of a new folder. */
 export interface NewParts {
@@ -86,6 +92,9 @@ export function describeParts(
   ];
   return `Nothing was written: ${printable(config)} exists. This is what to add to it, except for what it already has.
 
+Add to server in ${printable(config)}:
+
+${apiAudiencesLine(chosenParts.audience)}
 Add to the end of authenticators in ${printable(config)}:
 
 ${authenticatorSections(chosenParts)}
@@ -98,9 +107,19 @@ ${commands.map((command) => `  ${printable(command)}`).join('\n')}
 
 Add the line that this command prints to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis:
 
-  ${printable(aclLineCommand(path(redisNames.password)))}${describeSteps(context, folder, login)}Then run:
+  ${printable(aclLineCommand(path(redisNames.password)))}${describeSteps(context, folder, login)}${login === undefined ? '' : `${describeAudience(printable(config), chosenParts.audience)}\n`}Then run:
 
   ${commandLine({ ...context, config }, ['check'])}
+`;
+}
+
+/** Describes which cluster accepts the sessions. @param config the path of the config, printable */
+export function describeAudience(config: string, audience: string): string {
+  return `Sessions are for the audience ${audience}. An API server has it without a further flag if
+it is the "issuer" that this prints: kubectl get --raw /.well-known/openid-configuration
+If yours prints another one, write that into server.apiAudiences and login.clusters in ${config}.
+With several clusters in login.clusters, give each an audience of its own, and add to its flags --api-audiences=ISSUER,AUDIENCE
+with both: without its issuer, an API server refuses the tokens of its own service accounts.
 `;
 }
 

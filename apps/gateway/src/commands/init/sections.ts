@@ -14,10 +14,21 @@ export interface Parts {
   };
   /** The name or address by which people reach the login server. It needs `redis`. */
   readonly login?: string;
+  /** The audience that the API server of the cluster has without `--api-audiences`: its `--service-account-issuer`. */
+  readonly audience: string;
 }
 
 export function loginUrl(host: string): string {
   return `https://${authority(host, loginPort)}`;
+}
+
+/** Writes the key of `server` by which `check` and `explain` know what the API server asks for. */
+export function apiAudiencesLine(audience: string): string {
+  const list = stringify([audience], {
+    collectionStyle: 'flow',
+    flowCollectionPadding: false,
+  }).trim();
+  return `  apiAudiences: ${list} # what kube-apiserver asks for: its --api-audiences, else its --service-account-issuer\n`;
 }
 
 /** Writes the options of a connection to Redis. @param url is quoted if YAML needs it */
@@ -66,18 +77,20 @@ const directory = `  - name: corp # your directory: replace each example.com, an
 `;
 
 /** Returns sections of the file. @param hosts the hosts of the server, which say whether to listen on IPv6 */
-export function fileSections({ redis, login }: Parts, hosts: readonly string[]): string {
+export function fileSections({ redis, login, audience }: Parts, hosts: readonly string[]): string {
   if (redis === undefined) return '';
   const cache = `cache:
   redis: # what replicas share; block and revoke act through it
 ${connection(redis).replaceAll(/^ {2}/gm, '')}    sealingKeys: [{ file: ${redisNames.sealingKey} }] # the same on every replica
 `;
-  return login === undefined ? cache : cache + lockout + loginSection(login, [login, ...hosts]);
+  return login === undefined
+    ? cache
+    : cache + lockout + loginSection(login, [login, ...hosts], audience);
 }
 
 const lockout = 'lockout: { maxFailures: 3 } # less than the directory allows\n';
 
-function loginSection(host: string, hosts: readonly string[]): string {
+function loginSection(host: string, hosts: readonly string[], audience: string): string {
   return `login:
   listen: ${listenOn(hosts, loginPort)} # people log in here
   publicUrl: ${loginUrl(host)}
@@ -88,7 +101,7 @@ function loginSection(host: string, hosts: readonly string[]): string {
   sessions: sessions
   clusters: # one entry for each cluster; a session is valid for one of them
     prod:
-      audience: https://prod.example.com # one cluster: an audience that it has; several: a new one each, in its --api-audiences
+      audience: ${stringify(audience).trim()} # one cluster: its --service-account-issuer; several: a new one each, in its --api-audiences
       server: https://prod.example.com:6443
       # caFile: tls/prod-ca.crt # the CA of its API server; with kubeadm: /etc/kubernetes/pki/ca.crt
 `;

@@ -23,10 +23,14 @@ export function addGatewayVerbs({ program, add }: Program): void {
         '--login [host]',
         'add a login server with this name (default: the first --host); needs --redis. With --renew: change its name, or make its certificate',
       ),
+      textOption(
+        '--service-account-issuer <url>',
+        'first --service-account-issuer of the kube-apiserver, which sessions are for (default: https://kubernetes.default.svc.cluster.local)',
+      ),
       new Option(
         '--renew',
         'replace the certificates of the server, the login server and kube-apiserver with new ones from the same CA',
-      ).conflicts(['redis', 'redisCa']),
+      ).conflicts(['redis', 'redisCa', 'serviceAccountIssuer']),
     ],
     load: async () => (await import('../init/init.ts')).init,
     exitStatus: { 0: 'success', 1: 'nothing was written' },
