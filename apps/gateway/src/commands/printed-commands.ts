@@ -86,10 +86,15 @@ export function userWords(name: string, isExact = false): readonly string[] {
   return ['--user', name, ...(isExact ? ['--exact'] : [])];
 }
 
+/** Returns an example of a command as it is typed. It names no config, since it is not to be run as it is. */
+export function exampleLine(start: Invocation, command: string): string {
+  return `${readProgram(start)} ${command}`;
+}
+
 /** Makes the part of the help that has examples: each a comment and a command. */
 export function exampleText(start: Invocation, examples: Readonly<Record<string, string>>): string {
   const lines = Object.entries(examples).map(
-    ([comment, command]) => `  # ${comment}\n  ${readProgram(start)} ${command}\n`,
+    ([comment, command]) => `  # ${comment}\n  ${exampleLine(start, command)}\n`,
   );
   return `\nExamples:\n${lines.join('\n')}`.trimEnd();
 }

@@ -189,7 +189,7 @@ test.each([
   {
     words: ['block', '--user', 'a'],
     message:
-      "error: required option '--for <duration>' not specified\n  fix: add it, such as --for 8h\n",
+      'error: required option \'--for <duration>\' not specified\n  fix: write for example: sallyport block --user corp:jane --for 8h --reason "laptop stolen"\n',
   },
   {
     words: ['block', '--for', '1h'],

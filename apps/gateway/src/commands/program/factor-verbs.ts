@@ -3,10 +3,11 @@ import { confirmed, entryOptions, required, userOption } from './entry-options.t
 import type { Program } from './program.ts';
 
 /** Adds the commands about second factors. */
-export function addFactorVerbs({ program, context, add }: Program): void {
-  const factor = program
-    .command('factor')
-    .description('invite users to add a second factor, list second factors, and reset them');
+export function addFactorVerbs({ context, add, addFamily }: Program): void {
+  const factor = addFamily(
+    'factor',
+    'invite users to add a second factor, list second factors, and reset them',
+  );
 
   add(factor, 'invite', {
     description: 'make a code with which a user can add a second factor, and print it once',

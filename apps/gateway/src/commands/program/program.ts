@@ -4,7 +4,8 @@ import { onTwoLines } from '../../config/problems.ts';
 import type { CommandContext } from '../context.ts';
 import { defaultConfigFile, option } from '../options.ts';
 import type { ExitCode } from '../output.ts';
-import { exampleText } from '../printed-commands.ts';
+import { exampleLine, exampleText } from '../printed-commands.ts';
+import { describeCommandLineError } from './command-line-error.ts';
 
 /** A Verb is one command. */
 interface Verb<Options> {
@@ -34,13 +35,33 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(withExample(text)),
       getOutHelpWidth: () => readWidth(stdout),
       getErrHelpWidth: () => readWidth(stderr),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
     .exitOverride();
+  adviseOnErrors(program, '--help');
+
+  /** Adds how to fix it to each error about a command. */
+  function adviseOnErrors(command: Command, help: string, example?: string): Command {
+    const advice = {
+      help: exampleLine(context, help),
+      example: example && exampleLine(context, example),
+    };
+    return command.configureOutput({
+      outputError(text, write) {
+        const words = describeCommandLineError(text.trimEnd(), command, advice);
+        write(`${onTwoLines(words)}\n`);
+      },
+    });
+  }
+
+  /** Adds a word with which several commands begin, such as `token`. */
+  function addFamily(name: string, description: string): Command {
+    const family = program.command(name).description(description);
+    return adviseOnErrors(family, `${name} --help`);
+  }
 
   function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
     const { description, options, load, exitStatus, note, examples } = verb;
@@ -50,6 +71,8 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
       examples ? exampleText(context, examples) : '',
     ];
     const command = parent.command(name).description(description);
+    const path = parent === program ? name : `${parent.name()} ${name}`;
+    adviseOnErrors(command, `${path} --help`, Object.values(examples ?? {})[0]);
     for (const verbOption of options) command.addOption(verbOption);
     if (options.includes(option.config) && environment.SALLYPORT_CONFIG !== undefined)
       command.setOptionValueWithSource('config', environment.SALLYPORT_CONFIG, 'env');
@@ -62,7 +85,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
     });
   }
 
-  return { program, context, add };
+  return { program, context, add, addFamily };
 }
 
 function readWidth({ isTTY, columns }: CommandContext['stdout']): number {
@@ -82,14 +105,6 @@ ${exitText({
   'Check the config': 'check',
   'Start the gateway': 'serve',
 })}`;
-}
-
-/** Returns an error of commander's own, and what to add if it is about a duration that is missing. */
-function withExample(error: string): string {
-  const [, name] =
-    /^error: required option '(--\w+) <duration>' not specified\n$/.exec(error) ?? [];
-  const fix = name && `add it, such as ${name} 8h`;
-  return `${onTwoLines({ message: error.trimEnd(), fix })}\n`;
 }
 
 /** Makes the part of the help on the exit status. The key is a status. 2 is wrong usage in every command. */

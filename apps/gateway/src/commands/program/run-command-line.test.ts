@@ -1,3 +1,4 @@
+import { secret } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { operatorIn } from '../../testing/operator.ts';
 
@@ -21,6 +22,72 @@ test.each(
   const { code, stdout, stderr } = await run(words);
   expect([code, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^error: /);
+});
+
+describe('an error of the command line says how to fix it', () => {
+  test.each([
+    { line: 'chek', error: "unknown command 'chek'", fix: 'did you mean check?' },
+    {
+      line: 'token lost',
+      error: "unknown command 'lost'",
+      fix: 'did you mean list?',
+    },
+    { line: 'token move', error: "unknown command 'move'", fix: 'see: sallyport token --help' },
+    {
+      line: 'check --colour',
+      error: "unknown option '--colour'",
+      fix: 'see: sallyport check --help',
+    },
+    { line: 'check --confg a', error: "unknown option '--confg'", fix: 'did you mean --config?' },
+    {
+      line: 'token hash',
+      error: "required option '--user <name>' not specified",
+      fix: 'write for example: sallyport token hash --user ci --generate >> tokens.yaml',
+    },
+    {
+      line: 'unlock --user',
+      error: "option '--user <name>' argument missing",
+      fix: 'write for example: sallyport unlock --user corp:bob --reason "new password"',
+    },
+    {
+      line: 'revoke --all --authenticator robots',
+      error: "option '--all' cannot be used with option '--authenticator <name>'",
+      fix: 'leave one of them out',
+    },
+  ])('$line', async ({ line, error, fix }) => {
+    expect(await run(line.split(' '))).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `error: ${error}\n  fix: ${fix}\n`,
+    });
+  });
+});
+
+describe('what might be a secret is not repeated', () => {
+  const hidden = 'They are not repeated here, since they might be secrets';
+  test.each([
+    { line: 'blocks', error: `too many arguments: blocks takes only options. ${hidden}` },
+    { line: 'block', error: `too many arguments: block takes only options. ${hidden}` },
+    { line: 'unblock --user', error: `too many arguments: unblock takes only options. ${hidden}` },
+    {
+      line: 'init /etc/sallyport',
+      error: `too many arguments: init takes only <dir> and options. ${hidden}`,
+    },
+    { line: 'token', error: 'unknown command, which is too long to be one' },
+    { line: 'explain --token', error: "unknown option '--token'" },
+  ])('after $line', async ({ line, error }) => {
+    // `run` throws when the secret is in the output.
+    const token = secret('sometoken-of-24-letters');
+    const words = [...line.split(' '), ...(line.endsWith('--user') ? ['corp:jane'] : []), token];
+    const { code, stderr } = await run(words);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(`^error: ${error}\n  fix: `)]);
+  });
+
+  test('with an unknown option', async () => {
+    const token = secret('another-token-of-27-letters');
+    const { stderr } = await run(['explain', `--token=${token}`]);
+    expect(stderr).toMatch(/^error: unknown option '--token=…'\n {2}fix: /);
+  });
 });
 
 describe('a terminal does not obey what is quoted, and it has no fix', () => {

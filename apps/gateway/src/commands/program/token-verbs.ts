@@ -18,8 +18,8 @@ const issuer = textOption(
 const issuerStatus = { 0: 'success', 1: 'not done, or only in part' };
 
 /** Adds the command about the audit trail. */
-export function addAuditVerb({ program, add }: Program): void {
-  add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
+export function addAuditVerb({ add, addFamily }: Program): void {
+  add(addFamily('audit', 'work with the audit trail'), 'fingerprint', {
     description:
       'print the fingerprint of a token in the audit trail; the token is typed at a prompt or read from standard input',
     options: [option.config],
@@ -33,8 +33,8 @@ export function addAuditVerb({ program, add }: Program): void {
 }
 
 /** Adds the commands about tokens that this config issues, and about static ones. */
-export function addTokenVerbs({ program, context, add }: Program): void {
-  const token = program.command('token').description('create, list and hash tokens');
+export function addTokenVerbs({ context, add, addFamily }: Program): void {
+  const token = addFamily('token', 'create, list and hash tokens');
   add(token, 'create', {
     description: 'create a token, store its digest, and print the token once',
     options: [
