@@ -71,6 +71,9 @@ export function createHttpServer(
     keepAliveTimeout: limits.idleTimeout,
     // Node would answer such requests by itself, and count none of them.
     requireHostHeader: false,
+    // It is Node's default over plain HTTP alone. Without it, the first answer over TLS waits for the client to acknowledge the
+    // session tickets, which takes Linux 40 ms.
+    noDelay: true,
   };
   const { handshakeTimeout } = limits;
   const secureOptions = tls && {
