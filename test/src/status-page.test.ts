@@ -43,6 +43,15 @@ async function untilSays(page: Page, selector: string, words: string | RegExp): 
   await page.locator(selector).filter({ hasText: words }).first().waitFor();
 }
 
+/** Reads the labels that a first row has on a phone, where no headings are shown. */
+function labels(page: Page): Promise<string[]> {
+  return page
+    .locator('#recent tr')
+    .first()
+    .locator('.c-who, .c-by, .c-from')
+    .evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell, '::before').content));
+}
+
 /** Expects that nothing is hidden at the right, that there are no warnings, and no requests to other servers. */
 async function expectQuiet(
   { page, complaints, requested }: WatchedPage,
@@ -335,7 +344,30 @@ describe('with a quarter of an hour behind it', () => {
         await page.getByRole('table', { name: 'Recent decisions' }).getByRole('row').count(),
       ).toBe(51);
       expect(await page.getByRole('columnheader').allTextContents()).toContain('Authenticator');
+      expect(await labels(page)).toEqual(
+        viewport === phone ? ['"user "', '"by "', '"from "'] : ['none', 'none', 'none'],
+      );
       expect(await page.getByRole('status').textContent()).toBe('Both authenticators are healthy');
+    }
+  });
+
+  test('the line above a plot is whole on screens of all widths', async () => {
+    const json = statusDocument(['break-glass', 'corp'], ['corp']);
+    await using watched = await watchedPage(browser, {});
+    const { page } = watched;
+    await page.route('**/status.json', (route) => route.fulfill({ json }));
+    await page.goto(gateway.adminUrl);
+    await untilSays(page, '.readout', /^backend [\d.]+ms, slowest [\d.]+m?s$/);
+    for (const width of [320, 720, 890, 900, 1100, 1200, 1263, 1280]) {
+      await page.setViewportSize({ ...laptop, width });
+      const cut = await page
+        .locator('.readout')
+        .evaluateAll((readouts) =>
+          readouts
+            .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+            .map(({ textContent }) => textContent),
+        );
+      expect([width, cut]).toEqual([width, []]);
     }
   });
 
