@@ -201,6 +201,12 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
   }
   expect([await ask(session), await ask(robot)]).toEqual([undefined, undefined]);
   expect(await redis.client().call('ACL', 'LOG')).toEqual([]);
+
+  // The running gateway can't write its keys again.
+  await redis.client().set('other:key', '');
+  const clean = await commandsIn('docs/install/uninstall.md', 'redis-cli ACL DELUSER');
+  await user.run(clean.replaceAll('redis-cli', `redis-cli -s ${redis.socket}`));
+  expect(await redis.client().keys('*')).toEqual(['other:key']);
 });
 
 test('examples/login logs people in without a directory, and refuses a wrong password', async () => {
