@@ -17,6 +17,7 @@ const foreign = new Set([
   'EOF',
   'connection reset by peer',
   'broken pipe',
+  'server gave HTTP response to HTTPS client',
   'No extensions in certificate',
   'executable kubectl-sallyport failed with exit code 1',
   'getting credentials: exec: executable kubectl-sallyport failed with exit code 1',

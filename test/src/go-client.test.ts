@@ -107,7 +107,7 @@ const rows: readonly {
     request: () => ({ ...whole(ada()), path: '/' }),
     code: 404,
     reason: 'NotFound',
-    message: /not found/,
+    message: /^not found: token reviews go to POST \/authenticate$/,
   },
   {
     name: 'another method',
@@ -147,6 +147,13 @@ const unfinished: readonly { name: string; body: GoRequest }[] = [
   { name: 'that comes a byte at a time', body: { rest: 'trickles' } },
   { name: 'of which nothing more comes', body: { rest: 'waits' } },
 ];
+
+test("Go's client that speaks plain HTTP gets a message, and so does the gateway's log", async () => {
+  const url = gateway.url.replace('https:', 'http:');
+  const answer = await go.send(url, whole(ada()), 'HTTP/1.1');
+  expectStatus(answer, 'HTTP/1.1', 400, 'BadRequest', /use https:\/\/ in the URL$/);
+  await gateway.waitForLog('client speaks plain HTTP to a TLS port: use https:// there');
+});
 
 describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
   const send = (request: GoRequest, tls: ClientTls = mutualTls.client): Promise<GoAnswer> =>

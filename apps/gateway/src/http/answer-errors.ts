@@ -27,7 +27,7 @@ export interface ErrorAnswer {
 export type AnswerOf = (error: unknown, target: string) => ErrorAnswer | undefined;
 
 /** Makes the body of an answer to bytes that are not a request for an app. */
-type UnreadableBody = (code: StatusCode, message: string) => object;
+export type UnreadableBody = (code: StatusCode, message: string) => object;
 
 const answerWithStatus: AnswerOf = (error) =>
   error instanceof StatusError
@@ -117,11 +117,22 @@ export function discardBody(
   afterUnlessClosed(stream, timeout, () => stream.close(constants.NGHTTP2_NO_ERROR));
 }
 
-/** Follows a router, and answers requests whose path (404) or method (405) it does not have. */
-export function refuseUnmatched(allow: string): (context: RouterContext) => void {
+/**
+ * Follows a router, and answers requests whose path (404) or method (405) it does not have.
+ *
+ * @param notFound the message of a 404, which kube-apiserver's log shows: where token reviews go
+ * @param onNotFound is called with each request that gets a 404
+ */
+export function refuseUnmatched(
+  allow: string,
+  notFound: string,
+  onNotFound: (context: Context) => void = () => undefined,
+): (context: RouterContext) => void {
   return (context) => {
-    if (context.matched === undefined || context.matched.length === 0)
-      throw new StatusError(404, 'not found');
+    if (context.matched === undefined || context.matched.length === 0) {
+      onNotFound(context);
+      throw new StatusError(404, notFound);
+    }
     context.set('Allow', allow);
     throw new StatusError(405, `the method must be ${allow}`);
   };
@@ -164,8 +175,12 @@ export function answerWithoutHost(
   response.end(JSON.stringify(toBody(400, 'the Host header is missing')));
 }
 
+/** The code of a request in plain HTTP to a TLS port. OpenSSL has the name. */
+export const plainHttp = 'ERR_SSL_HTTP_REQUEST';
+
 function unreadable(code: string | undefined): [StatusCode, string] {
   if (code === 'HPE_HEADER_OVERFLOW') return [431, 'the request headers are too large'];
+  if (code === plainHttp) return [400, 'this port speaks HTTPS only: use https:// in the URL'];
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'the request did not arrive in time'];
   return [400, 'not a valid HTTP request'];
 }

@@ -130,7 +130,9 @@ describe('drain', () => {
     const answer = send(server.url, { agent: new PlainAgent({ keepAlive: true }) });
     await expect.poll(() => server.inFlight.count).toBe(1);
     const drained = server.drain({ timeout: 10_000 });
-    await expect.poll(() => send(server.url, { path: '/' }).catch(String)).toMatch(/ECONNREFUSED/);
+    await expect
+      .poll(() => send(server.url, { method: 'GET' }).catch(String))
+      .toMatch(/ECONNREFUSED/);
     decision.resolve(alice);
     expect(await answer).toMatchObject({ status: 200, headers: { connection: 'close' } });
     await drained;

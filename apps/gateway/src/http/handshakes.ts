@@ -1,4 +1,5 @@
 import type { Server, Socket } from 'node:net';
+import { plainHttp } from './answer-errors.ts';
 import { afterUnlessClosed } from './connections.ts';
 import { createFairTurns } from './fair-turns.ts';
 import { createFairLimit, nameNetwork } from './socket-limit.ts';
@@ -47,13 +48,10 @@ export function spreadHandshakes(
     socket.once('close', () => clearTimeout(timer));
     // A client may leave before its handshake has begun. From then on, TLS reports its errors.
     socket.on('error', () => socket.destroy());
-    const refuse = (problem: string) => {
-      server.emit(
-        'tlsClientError',
-        Object.assign(new Error(problem), { code: 'NO_CLIENT_HELLO' }),
-        socket,
-      );
-      socket.destroy();
+    const refuse = ({ problem, code = 'NO_CLIENT_HELLO' }: HelloProblem) => {
+      server.emit('tlsClientError', Object.assign(new Error(problem), { code }), socket);
+      // The listener may have written an answer.
+      socket.destroySoon();
     };
     awaitClientHello(socket, refuse, () => {
       const leave = turn(network, (end) => {
@@ -77,7 +75,7 @@ export function spreadHandshakes(
 /** Calls `act` when the whole ClientHello has arrived. TLS takes it from the socket when it begins. */
 function awaitClientHello(
   socket: Socket,
-  refuse: (problem: string) => void,
+  refuse: (problem: HelloProblem) => void,
   act: () => void,
 ): void {
   let arrived: Buffer = Buffer.alloc(0);
@@ -107,18 +105,28 @@ function recordLength(bytes: Buffer): number {
   return recordHeader + (bytes.length < recordHeader ? messageHeader : bytes.readUInt16BE(3));
 }
 
+/** Why bytes are not a ClientHello. */
+interface HelloProblem {
+  readonly problem: string;
+  readonly code?: string;
+}
+
 /**
  * Says why these are not the first bytes of a ClientHello in one record. Real ones have up to some 2 KiB. TLS would
  * allow a longer one, in several records, and reserve the length that it claims.
  */
-function findProblem(bytes: Buffer): string | undefined {
-  if (bytes[0] !== handshakeRecord) return 'this is not TLS';
+function findProblem(bytes: Buffer): HelloProblem | undefined {
+  if (bytes[0] !== handshakeRecord) {
+    const isHttp = /^[A-Z]{3,7} /.test(bytes.toString('latin1', 0, 8));
+    return { problem: 'this is not TLS', ...(isHttp && { code: plainHttp }) };
+  }
   if (bytes.length < recordHeader + messageHeader) return undefined;
   const inRecord = bytes.readUInt16BE(3) - messageHeader;
   if (inRecord < 0 || inRecord > maxRecord - messageHeader)
-    return 'the first TLS record has an impossible length';
-  if (bytes[recordHeader] !== clientHello) return 'the first TLS record is not a ClientHello';
+    return { problem: 'the first TLS record has an impossible length' };
+  if (bytes[recordHeader] !== clientHello)
+    return { problem: 'the first TLS record is not a ClientHello' };
   return bytes.readUIntBE(recordHeader + 1, 3) > inRecord
-    ? 'the ClientHello is longer than its TLS record'
+    ? { problem: 'the ClientHello is longer than its TLS record' }
     : undefined;
 }

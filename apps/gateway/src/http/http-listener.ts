@@ -4,10 +4,10 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { pause } from '../base/deadlines.ts';
-import { createLimitedLog } from '../base/logging/log-limiter.ts';
 import type { ListenAddress } from '../config/types.ts';
-import { answerUnreadable, answerWithoutHost } from './answer-errors.ts';
+import { answerUnreadable, answerWithoutHost, plainHttp } from './answer-errors.ts';
 import { type Connections, createConnections } from './connections.ts';
+import { createHandshakeReport } from './failed-handshakes.ts';
 import { type HandshakeLimits, spreadHandshakes } from './handshakes.ts';
 import {
   applyTls,
@@ -184,19 +184,20 @@ function followSockets(
 function handleErrors(
   server: Server,
   connections: Connections,
-  { logger, unreadableBody }: HttpListenerOptions,
+  options: HttpListenerOptions,
 ): void {
+  const { logger, unreadableBody } = options;
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
-    // A failed handshake is reported here, too.
+    // A failed handshake is reported here, too, before `tlsClientError`, whose listener answers plain HTTP.
     if (connection === undefined) {
-      socket.destroy();
+      if (error.code !== plainHttp) socket.destroy();
       return;
     }
     logger.debug({ peer: socket.remoteAddress, code: error.code }, 'request could not be parsed');
     if (!connection.endWithoutReading()) answerUnreadable(error, socket, unreadableBody);
   });
-  server.on('tlsClientError', reportHandshakes(logger));
+  server.on('tlsClientError', createHandshakeReport(options));
   server.on('sessionError', (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
     logger.debug(
       { peer: session.socket?.remoteAddress, code: error.code },
@@ -207,23 +208,6 @@ function handleErrors(
     logger.debug({ peer: drop?.remoteAddress }, 'connection dropped: too many are open');
   });
 }
-
-/** Logs failed TLS handshakes: as a warning if the client's certificate is why, since the client is told nothing of use. */
-function reportHandshakes(logger: Logger) {
-  const warn = createLimitedLog(logger, () => performance.now(), 'warn');
-  return ({ code }: NodeJS.ErrnoException, socket: TLSSocket) => {
-    // Where Node itself has refused the certificate, only the TCP socket below still knows the address.
-    const peer = ((socket as { _parent?: Socket })._parent ?? socket).remoteAddress;
-    const reason = code === missingCertificate ? code : socket.authorizationError;
-    if (!reason) {
-      logger.debug({ peer, code }, 'TLS handshake failed');
-      return;
-    }
-    warn(String(reason), { peer, reason }, 'client certificate not accepted');
-  };
-}
-
-const missingCertificate = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
 
 /**
  * Ends a server without losing a request. HTTP/1.1 answers say `Connection: close`, HTTP/2 sessions get a GOAWAY that

@@ -257,7 +257,26 @@ describe('a refused request', () => {
     '/authenticate;x',
   ])('path %s', async (path) => {
     const server = await startTestServer();
-    expect(await send(server.url, { path })).toMatchObject(json(404, 'NotFound', /not found/));
+    expect(await send(server.url, { path })).toMatchObject(
+      json(404, 'NotFound', /^not found: token reviews go to POST \/authenticate$/),
+    );
+  });
+
+  test('an unknown path is logged without its query, bounded, and at most once in ten seconds as a warning', async () => {
+    const server = await startTestServer();
+    const secret = randomToken();
+    const path = `/webhook%0a/${'a'.repeat(200)}`;
+    await send(server.url, { path: `${path}?token=${secret}` });
+    await send(server.url, { path: '/' });
+    expect(server.log).toEqual([
+      {
+        level: 'warn',
+        fields: { peer: '127.0.0.1', path: path.slice(0, 100) },
+        message: 'request path not found: token reviews go to POST /authenticate',
+      },
+      expect.objectContaining({ level: 'debug', fields: { peer: '127.0.0.1', path: '/' } }),
+    ]);
+    expect(JSON.stringify(server.log)).not.toContain(secret);
   });
 
   test('the query is ignored, as is the charset', async () => {

@@ -3,6 +3,8 @@ import Router from '@koa/router';
 import type { Decision, Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
 import { asError } from '../base/logging/error-fields.ts';
+import { createLimitedLog } from '../base/logging/log-limiter.ts';
+import { printable } from '../base/logging/printable.ts';
 import { inSpan, type Span } from '../base/tracing/in-span.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { isPending } from '../engine/chain/answer.ts';
@@ -104,10 +106,21 @@ function createReviewApp(
     return next();
   });
   app.use(router.routes());
-  app.use(refuseUnmatched('POST'));
+  app.use(refuseUnmatched('POST', notFound, createUnknownPathLog(logger)));
   // Only a failure after an answer has begun arrives here, for example that the caller has gone.
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
+}
+
+const notFound = 'not found: token reviews go to POST /authenticate';
+
+/** Logs requests for another path, which a wrong URL in kube-apiserver's kubeconfig causes. Its query could hold a secret. */
+function createUnknownPathLog(logger: Logger): (context: Context) => void {
+  const warn = createLimitedLog(logger, () => performance.now(), 'warn');
+  return ({ path, req }) => {
+    const fields = { peer: req.socket.remoteAddress, path: printable(path.slice(0, 100)) };
+    warn('unknown path', fields, 'request path not found: token reviews go to POST /authenticate');
+  };
 }
 
 function createReviewHandler(

@@ -136,7 +136,12 @@ function createAdminApp(options: AdminServerOptions): Koa {
   if (isLoopback(address.host)) app.use(requireLocalHost);
   app.use(createStatusPage(statusPage.isShown, document));
   app.use(router.routes());
-  app.use(refuseUnmatched('GET, HEAD'));
+  app.use(
+    refuseUnmatched(
+      'GET, HEAD',
+      'not found: token reviews go to server.listen, not to admin.listen',
+    ),
+  );
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
 }
