@@ -54,7 +54,7 @@ test('three commands, and kubectl works without a question until the logout', as
   const who = await desk.kubectl(['sallyport', 'whoami']);
   expect(who).toMatchObject({ code: 0, stderr: '' });
   expect(who.stdout).toMatch(
-    /^User: +corp:alice\nGroups: +corp:k8s-admins\nCluster: +prod\nServer: +https:\S+\nUntil: +\d{4}-\d\d-\d\d \d\d:\d\d, or when you do not use it for 2h\n$/,
+    /^User: +corp:alice\nGroups: +corp:k8s-admins\nCluster: +prod\nServer: +https:\S+\nUntil: +\d{4}-\d\d-\d\d \d\d:\d\d (?:UTC|[+-]\d\d:\d\d), or when you do not use it for 2h\n$/,
   );
   const sessions = await desk.sallyport(['sessions']);
   expect(sessions.stdout).toMatch(/^ +DEVICE +CLUSTER +SINCE +LAST USE +UNTIL\n/);

@@ -33,13 +33,26 @@ export function table(rows: readonly (readonly string[])[]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
-/** Writes a time for the user, by the clock of their machine: `2026-01-31 14:05`. */
-export function localTime(time: string | number): string {
-  const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return '-';
+/**
+ * Writes a time for the user, by the clock of their machine, with its offset from UTC: `2026-01-31 14:05 +01:00`, or `2026-01-31 13:05 UTC`.
+ *
+ * @param offset minutes that the machine's clock is ahead of UTC at that time
+ */
+export function localTime(
+  time: string | number,
+  offset = -new Date(time).getTimezoneOffset(),
+): string {
+  const local = new Date(new Date(time).getTime() + offset * 60_000);
+  if (Number.isNaN(local.getTime())) return '-';
+  const [day, clock] = [local.toISOString().slice(0, 10), local.toISOString().slice(11, 16)];
+  return `${day} ${clock} ${offset === 0 ? 'UTC' : offsetText(offset)}`;
+}
+
+/** Writes minutes ahead of UTC as ISO 8601 does: `+05:30`. */
+function offsetText(minutes: number): string {
   const two = (value: number) => String(value).padStart(2, '0');
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const size = Math.abs(minutes);
+  return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`;
 }
 
 /** Says who has logged in, as a line. */

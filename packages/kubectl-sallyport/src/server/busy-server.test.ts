@@ -93,7 +93,7 @@ describe.each([{ all: [] }, { all: ['--all'] }])('logout $all', ({ all }) => {
       const logout = () => client.run(['logout', ...all, '--url', url, '--cluster', 'prod']);
       const { code, stdout, stderr } = await logout();
       expect([code, stdout, existsSync(file)]).toEqual([status === 403 ? 2 : 3, '', true]);
-      expect(stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, 'TIME')).toBe(
+      expect(stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d (?:UTC|[+-]\d\d:\d\d)/, 'TIME')).toBe(
         `kubectl-sallyport: ${url}: ${problem}. The session is kept here, since it might be valid until TIME\n` +
           '  fix: to end it, run this again, or ask your administrator to revoke corp:ada\n',
       );
