@@ -3,7 +3,9 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { tokensFile } from '@sallyport/test-servers/static-tokens';
+import { startTcpServer } from '@sallyport/test-servers/tcp-server';
 import { randomToken, secret } from '@sallyport/test-servers/tokens';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type CommandResult, gatewayFolder } from './testing/command.ts';
@@ -25,13 +27,15 @@ test('the first start makes a demo token, loads it once, and prints a line that 
   });
   const { stdout } = await promisify(execFile)('sh', ['-c', await curlLine(gateway)]);
   // No output may contain it from here on.
-  secret(JSON.parse(await readFile(join(folder, '.demo/token-review.json'), 'utf8')).spec.token);
+  secret(
+    JSON.parse(await readFile(join(folder, '.demo/current/token-review.json'), 'utf8')).spec.token,
+  );
   expect(JSON.parse(stdout).status).toMatchObject({
     authenticated: true,
     user: { username: 'demo' },
   });
   for (const name of ['token-review.json', 'tokens.yaml']) {
-    expect((await stat(join(folder, '.demo', name))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, '.demo/current', name))).mode & 0o777).toBe(0o600);
   }
   await writeFile(join(folder, 'marker.yaml'), tokensFile({ [randomToken()]: 'two' }));
   await gateway.waitForLog('file reloaded');
@@ -42,6 +46,34 @@ test('the first start makes a demo token, loads it once, and prints a line that 
   // The lines are sorted, since the two files are read concurrently at the start.
   expect(about(/^static tokens loaded/).sort()).toEqual(['demo', 'marker', 'marker']);
   expect(about(/^file reloaded/)).toEqual([join(folder, 'marker.yaml')]);
+});
+
+test('two demos that start at the same moment, on ports that are taken, each work as they print', async () => {
+  const folder = await copyGateway();
+  const config = parse(await readFile(join(folder, 'gateway.yaml'), 'utf8'));
+  await using reviews = await startTcpServer((client) => client.destroy());
+  await using admin = await startTcpServer((client) => client.destroy());
+  config.server.listen = `127.0.0.1:${reviews.port}`;
+  config.admin.listen = `127.0.0.1:${admin.port}`;
+  await writeFile(join(folder, 'gateway.yaml'), stringify(config));
+  const start = () => startGateway({ gatewayFolder: folder, commandArguments: ['--demo'] });
+  const [first, second] = await Promise.all([start(), start()]);
+  await using _first = first;
+  await using _second = second;
+  secret(
+    JSON.parse(await readFile(join(folder, '.demo/current/token-review.json'), 'utf8')).spec.token,
+  );
+  for (const gateway of [first, second]) {
+    const line = await curlLine(gateway);
+    const [, statusPage = ''] =
+      /^See what comes in, live: (.*)$/m.exec(gateway.output.stdout()) ?? [];
+    // The token is of the one that wrote last; the other loads its digest when it sees the file.
+    await waitFor(async () => {
+      const { stdout } = await promisify(execFile)('sh', ['-c', line]);
+      return JSON.parse(stdout).status.authenticated === true || undefined;
+    }, 'the token of the demo that started last');
+    expect((await fetch(statusPage)).status).toBe(200);
+  }
 });
 
 const entry = join(gatewayFolder, 'src/sallyport.js');

@@ -22,6 +22,7 @@ export async function serve(
   const bodyFile = isDemo ? await prepareDemo(join(dirname(file), '.demo')) : undefined;
   const starting = startGateway({
     ...addresses,
+    takesAnyPort: isDemo,
     configFile: file,
     environment: context.environment,
     logger,

@@ -5,6 +5,8 @@ import { isHostName, type ParseResult } from '@sallyport/plugin-kit';
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
+  /** True: a free port is taken if another process has this one. Never for an operator's address, whose callers know the port. */
+  readonly orAnyPort?: true;
 }
 
 const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';

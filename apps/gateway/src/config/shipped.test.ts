@@ -24,6 +24,6 @@ test('gateway.yaml loads, listens on loopback and holds no credential', async ()
   expect(config.admin).toEqual({ listen: { host: '127.0.0.1', port: 8081 } });
   const { authenticators } = parse(await readFile(shipped('gateway.yaml'), 'utf8'));
   expect(authenticators).toEqual([
-    { name: 'demo', use: 'static', options: { tokensFile: '.demo/tokens.yaml' } },
+    { name: 'demo', use: 'static', options: { tokensFile: '.demo/current/tokens.yaml' } },
   ]);
 });

@@ -121,8 +121,19 @@ function clientOptions({ client }: TlsMaterial) {
   return { requestCert: client !== undefined, rejectUnauthorized: client !== undefined };
 }
 
+/** The options of `serve` that override settings. */
+const overridingOptions: Readonly<Record<string, string>> = {
+  'server.listen': '--listen',
+  'admin.listen': '--admin-listen',
+};
+
+function describeTaken(setting: string): readonly [why: string, fix: string] {
+  const option = overridingOptions[setting];
+  const orOption = option === undefined ? '' : `, or with serve ${option} 127.0.0.1:PORT`;
+  return ['another process listens there', `stop it, or use another port in ${setting}${orOption}`];
+}
+
 const causes: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
-  EADDRINUSE: ['another process listens there', 'stop it, or use another port'],
   EACCES: [
     'permission denied',
     'use a port above 1023, or lower net.ipv4.ip_unprivileged_port_start on this machine (sysctl)',
@@ -140,7 +151,7 @@ const causes: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
  */
 export async function listen(
   server: Server,
-  { host, port }: ListenAddress,
+  { host, port, orAnyPort }: ListenAddress,
   setting: string,
 ): Promise<number> {
   server.listen({ host, port });
@@ -148,7 +159,9 @@ export async function listen(
     await once(server, 'listening');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const [cause, fix] = causes[code] ?? [code];
+    const isTaken = code === 'EADDRINUSE';
+    if (isTaken && orAnyPort) return listen(server, { host, port: 0 }, setting);
+    const [cause, fix] = isTaken ? describeTaken(setting) : (causes[code] ?? [code]);
     const problem = `${setting}: can't listen on ${authority(host, port)}: ${cause}`;
     throw new FixableError(problem, fix, { cause: error });
   }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileClockLag } from '../config/files/watcher.ts';
@@ -7,7 +7,8 @@ import { FixableError } from '../config/problems.ts';
 
 /**
  * Makes a random demo token for the demo config, a new one at each start, so that no credential is in the repository:
- * its digest in `tokens.yaml`, and a request body that carries it in `token-review.json`.
+ * its digest in `current/tokens.yaml`, and a request body that carries it in `current/token-review.json`. One step replaces both, so that
+ * of demos that start concurrently each one loads the digest of the body that all have printed.
  *
  * @param directory created when missing, for the owner alone
  * @returns the file of the request body
@@ -17,12 +18,19 @@ export async function prepareDemo(directory: string): Promise<string> {
   await requirePrivate(directory);
   const token = randomBytes(32).toString('base64url');
   const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } };
-  const bodyFile = join(directory, 'token-review.json');
-  await writeNew(join(directory, 'tokens.yaml'), writeTokens(token));
-  await writeNew(bodyFile, `${JSON.stringify(review)}\n`);
+  const name = randomBytes(8).toString('hex');
+  await mkdir(join(directory, name), { mode: 0o700 });
+  await writeNew(join(directory, name, 'tokens.yaml'), writeTokens(token));
+  await writeNew(join(directory, name, 'token-review.json'), `${JSON.stringify(review)}\n`);
+  const current = join(directory, 'current');
+  const previousName = await readlink(current).catch(() => '');
+  await symlink(name, `${current}.${name}`);
+  await rename(`${current}.${name}`, current);
+  if (/^[\da-f]{16}$/.test(previousName))
+    await rm(join(directory, previousName), { recursive: true, force: true });
   // The watcher would take a younger file for one that was changed later, and load it a second time.
   await setTimeout(2 * fileClockLag);
-  return bodyFile;
+  return join(current, 'token-review.json');
 }
 
 /** Refuses a folder that others can write to: another user could put a token of their own there, and get access. */
@@ -37,10 +45,8 @@ async function requirePrivate(directory: string): Promise<void> {
   );
 }
 
-/** Writes a file. It removes an old one first, which would keep its mode. */
-async function writeNew(file: string, text: string): Promise<void> {
-  await rm(file, { force: true });
-  await writeFile(file, text, { mode: 0o600 });
+function writeNew(file: string, text: string): Promise<void> {
+  return writeFile(file, text, { mode: 0o600, flag: 'wx' });
 }
 
 function writeTokens(token: string): string {

@@ -38,6 +38,8 @@ export interface GatewayOptions {
   /** Addresses given on the command line. They override the config's, also after a reload. */
   readonly listen?: ListenAddress;
   readonly adminListen?: ListenAddress;
+  /** Whether an address of the config takes a free port if another process has its own. Addresses of the command line never do. */
+  readonly takesAnyPort?: boolean;
 }
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
@@ -104,17 +106,21 @@ export async function startGateway(options: GatewayOptions) {
 }
 
 /** @throws FixableError when `listen` is off loopback and the config has no TLS */
-function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptions): GatewayConfig {
+function withListen(
+  config: GatewayConfig,
+  { listen, adminListen, takesAnyPort }: GatewayOptions,
+): GatewayConfig {
   if (listen !== undefined && config.server.tls === undefined && !isLoopback(listen.host)) {
     throw new FixableError(
       `--listen ${listen.host}: plain HTTP is allowed on loopback only`,
       `set server.tls in ${config.file}`,
     );
   }
+  const anyPort = takesAnyPort && ({ orAnyPort: true } as const);
   return {
     ...config,
-    server: { ...config.server, ...(listen && { listen }) },
-    admin: { ...config.admin, ...(adminListen && { listen: adminListen }) },
+    server: { ...config.server, listen: listen ?? { ...config.server.listen, ...anyPort } },
+    admin: { ...config.admin, listen: adminListen ?? { ...config.admin.listen, ...anyPort } },
   };
 }
 
