@@ -81,7 +81,7 @@ function typeOf({ path, schema }: Entry): string {
   if (isSecret(items)) return 'list of secrets';
   if (isSecret(schema)) return 'secret';
   if (format === 'uri') return 'URL';
-  if (/File$/.test(path)) return 'path';
+  if (/File$|^login\.logo$/.test(path)) return 'path';
   return patterns.get(pattern) ?? types[String(type)] ?? String(type);
 }
 

@@ -360,6 +360,43 @@ test.each([
   }
 });
 
+test('each page has the logo of the company, and another file of it needs no reload', async () => {
+  const [gateway] = site.gateways as [Gateway];
+  const { config } = site.place;
+  const draw = (width: number) =>
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="96"><path d="M0 0h9v9z"/></svg>`;
+  const company = { title: 'Example Corp', logo: 'logo.svg' };
+  try {
+    await gateway.write('logo.svg', draw(960));
+    await gateway.configure({ ...config, login: { ...(config.login as object), ...company } });
+    await gateway.reload();
+    await using one = await visit();
+    const { page } = one;
+    const logo = page.getByRole('img', { name: company.title });
+    const width = () =>
+      logo.evaluate((image: HTMLImageElement) => image.complete && image.naturalWidth);
+    expect(await width()).toBe(960);
+    expect((await logo.boundingBox())?.height).toBeLessThanOrEqual(48);
+    await expectGoodLooks(one, {});
+    await gateway.write('logo.svg', draw(480));
+    await waitFor(async () => {
+      await page.reload();
+      return (await width()) === 480;
+    }, 'the other logo');
+    await page.goto(`${new URL(one.login.url).origin}/unknown`);
+    expect(await outline(page)).toEqual([
+      'banner',
+      'img "Example Corp"',
+      'main',
+      'heading "Page not found" [level=1]',
+    ]);
+    await expectGoodLooks(one, { statuses: [404] });
+  } finally {
+    await gateway.configure(config);
+    await gateway.reload();
+  }
+});
+
 test('a directory or a Redis that is down is named on the page, which is still there', async () => {
   await using at = await startSite({ login: { ...login, providers: {} } });
   const { people, redis } = at.place;

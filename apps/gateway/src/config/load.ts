@@ -110,7 +110,7 @@ async function readSource(file: string, configFile: string) {
 function withAbsolutePaths<Part>(value: Part, base: string): Part {
   if (!isObject(value)) return value;
   const entries = Object.entries(value).map(([key, value]) => {
-    const isPath = typeof value === 'string' && /^file$|File$/.test(key);
+    const isPath = typeof value === 'string' && /^(file|logo)$|File$/.test(key);
     return [key, isPath ? resolve(base, value) : withAbsolutePaths(value, base)];
   });
   return Object.fromEntries(entries);

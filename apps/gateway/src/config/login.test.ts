@@ -37,6 +37,7 @@ test('the minimum that a login server needs is valid, and gets the defaults', ()
     ttl: 28_800_000,
     idle: 7_200_000,
     revalidate: 300_000,
+    title: 'Sallyport',
     ...{
       maxSessions: 10,
       clusters: {},
@@ -134,6 +135,8 @@ describe('login is refused with', () => {
       {},
       'login.providers: has no effect without a page to choose a provider on',
     ],
+    [{ logo: 'logo.svg' }, {}, 'login.logo: has no effect without pages to show it on'],
+    [{ title: 'x'.repeat(61) }, {}, 'login.title: must have at most 60 characters'],
     ...[
       [{ scopes: ['email'] }, 'scopes: must contain openid: add it'],
       [{ clientId: undefined }, 'clientId: is missing'],

@@ -145,6 +145,13 @@ export const loginSchema = z
     browser: booleanKey(
       'Whether people can log in on a page in a browser as well as at a terminal. Requires `cache.redis`.',
     ).default(false),
+    title: filledText
+      .max(60)
+      .default('Sallyport')
+      .describe('Name at the top of the pages in a browser, such as `Example Corp`.'),
+    logo: textKey(
+      'PNG or SVG file of at most 32 KiB, which the pages show in place of the title. In dark mode it has a white background.',
+    ).exactOptional(),
     providers: z
       .record(providerName, provider)
       .default({})

@@ -186,7 +186,7 @@ function loginRules({ login, authenticators, cache }: FileConfig): Rule[] {
 
 /** Makes the rules of logins in a browser. */
 function browserRules(
-  { authenticators, browser, providers }: NonNullable<FileConfig['login']>,
+  { authenticators, browser, logo, providers }: NonNullable<FileConfig['login']>,
   cache: FileConfig['cache'],
 ): Rule[] {
   const path = at('login.providers');
@@ -198,6 +198,11 @@ function browserRules(
     }),
     makeRule([path, at('login.browser')], () => !browser && !isNone(), {
       message: 'has no effect without a page to choose a provider on',
+      fix: 'add login.browser: true, or remove this key',
+      at: 'key',
+    }),
+    makeRule([at('login.logo'), at('login.browser')], () => !browser && logo !== undefined, {
+      message: 'has no effect without pages to show it on',
       fix: 'add login.browser: true, or remove this key',
       at: 'key',
     }),

@@ -1,4 +1,4 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { constants } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { RouterContext } from '@koa/router';
@@ -21,10 +21,13 @@ export interface ErrorAnswer {
 /**
  * Makes the answer to an error.
  *
- * @param target of the request, which may be no URL
+ * @param request whose target may be no URL
  * @returns undefined for a bug of ours, of which the caller gets no detail
  */
-export type AnswerOf = (error: unknown, target: string) => ErrorAnswer | undefined;
+export type AnswerOf = (
+  error: unknown,
+  request: Pick<IncomingMessage, 'url' | 'headers'>,
+) => ErrorAnswer | undefined;
 
 /** Makes the body of an answer to bytes that are not a request for an app. */
 export type UnreadableBody = (code: StatusCode, message: string) => object;
@@ -55,14 +58,13 @@ export function answerErrors(
       const error = isUnreadableTarget(thrown)
         ? new StatusError(400, 'the request target is not a URL')
         : thrown;
-      const target = context.req.url ?? '';
-      const answer = answerOf(error, target);
+      const answer = answerOf(error, context.req);
       if (answer === undefined) logBug(error);
       const {
         code = 500,
         body,
         headers = {},
-      } = answer ?? answerOf(new StatusError(500, 'internal error'), target) ?? {};
+      } = answer ?? answerOf(new StatusError(500, 'internal error'), context.req) ?? {};
       context.status = code;
       context.set(headers);
       context.body = body;

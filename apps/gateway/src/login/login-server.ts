@@ -10,7 +10,7 @@ import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createFormReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
-import { isPagePath, pageOfError } from './browser/page-error.ts';
+import { isPagePath, pageOfError, wantsPage } from './browser/page-error.ts';
 import { createDoor, isCutOff, readAddress } from './door.ts';
 import {
   arrivingBodies,
@@ -37,6 +37,7 @@ import {
 } from './login-facts.ts';
 import type { LoginRequest } from './login-request.ts';
 import type { LoginService } from './login-service.ts';
+import { defaultBrand } from './pages/document.ts';
 import { createAddressLimit, createRateLimit, type RateLimit } from './rate-limit.ts';
 import { createLoginRouter } from './routes.ts';
 
@@ -110,8 +111,11 @@ function createLoginApp(
     context.set(headers());
     return next();
   });
-  const answer: AnswerOf = (error, target) =>
-    isPagePath(target) ? pageOfError(error, config()?.publicUrl ?? '') : toAnswer(error);
+  const answer: AnswerOf = (error, request) => {
+    if (!wantsPage(request)) return toAnswer(error);
+    const brand = service()?.brand() ?? defaultBrand;
+    return pageOfError(error, { publicUrl: config()?.publicUrl ?? '', brand });
+  };
   app.use(answerErrors(logger, discardTimeout, answer));
   app.use(reportRequests(options, perRequest, { requests, logouts }, report, answer));
   app.use(router.routes());
@@ -220,7 +224,7 @@ function reportRequests(
       await work;
       end(context.status);
     } catch (error) {
-      end(answer(error, context.req.url ?? '')?.code ?? 500);
+      end(answer(error, context.req)?.code ?? 500);
       throw error;
     } finally {
       review.end();

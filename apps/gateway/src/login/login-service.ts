@@ -19,6 +19,7 @@ import type { Passkeys } from './factors/passkeys.ts';
 import type { FactorPolicy } from './factors/policy.ts';
 import type { SecondFactor } from './factors/second-factor.ts';
 import type { TotpEnrolment } from './factors/totp-enrolment.ts';
+import type { Brand } from './pages/document.ts';
 import type { OpenIdClient } from './providers/openid-client.ts';
 
 /** A user whose password was right or whose ID token was accepted. */
@@ -106,6 +107,8 @@ export interface LoginService extends LoginEnds {
   readonly browser: BrowserLogins | undefined;
   /** Ends the logins in progress of a user on all replicas. Undefined: the replicas share no list. */
   readonly endLogins: EndLogins | undefined;
+  /** The name and logo of the pages: the file of the logo may change. */
+  readonly brand: () => Brand;
   /** Writes a kubeconfig. @returns undefined for an unknown cluster */
   readonly kubeconfig: (cluster: string) => string | undefined;
   /** Says why the issuer failed, for the log and without its secrets. */

@@ -17,6 +17,7 @@ import { createSecondFactor, type SecondFactorOptions } from '../login/factors/s
 import { createTotpEnrolment } from '../login/factors/totp-enrolment.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type { FactorParts, LoginProvider, LoginService } from '../login/login-service.ts';
+import { loadLogo } from '../login/logo.ts';
 import {
   type CreateDependencies,
   closeMade,
@@ -45,8 +46,8 @@ interface LoginParts
 /**
  * Makes the parts of a generation for the login server.
  *
- * @returns the service; the files of CAs in kubeconfigs; and a function that closes the issuer
- * @throws Error when the issuer can't be made, or a CA can't be used; nothing is left open then
+ * @returns the service; the files of CAs in kubeconfigs, and of the logo; and a function that closes the issuer
+ * @throws Error when the issuer can't be made, or a CA or the logo can't be used; nothing is left open then
  */
 export async function createLoginParts(
   config: GatewayConfig,
@@ -61,6 +62,7 @@ export async function createLoginParts(
   if (issuing === undefined)
     throw new Error(`login.sessions: ${login.sessions} can't issue tokens`);
   const { kubeconfig, files } = await readAuthorities(login);
+  const logo = login.logo === undefined ? undefined : await loadLogo(login.logo);
   const issuer = await createTokenIssuer(issuing, config.baseDirectory, dependencies);
   const factorPolicy = createFactorPolicy(login);
   const hasUids = (authenticator: string) =>
@@ -87,11 +89,16 @@ export async function createLoginParts(
             providers: new Map(providers.map((provider) => [provider.name, provider])),
           }
         : undefined,
+    brand: () => ({ title: login.title, logo: logo?.readUri() }),
     kubeconfig,
     describeProblem: (error) => issuing.withhold(describeCause(error)),
     logger,
   };
-  return { service, files, close: () => closeMade('token issuer', issuer, issuing.name, logger) };
+  return {
+    service,
+    files: logo === undefined ? files : [...files, logo.watched],
+    close: () => closeMade('token issuer', issuer, issuing.name, logger),
+  };
 }
 
 /** @returns undefined if the config has no second factors, or nothing is shared */

@@ -6,6 +6,7 @@ import { readBytes, withFix } from '../../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../../config/types.ts';
 import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
+import { loadLogo } from '../../login/logo.ts';
 import { isTrustedChain } from '../../login/trusted-chain.ts';
 import type { CommandContext } from '../context.ts';
 import { type Finding, type Findings, ok, runCheck, warning } from '../finding.ts';
@@ -37,7 +38,7 @@ export async function checkLoginCertificate(
   );
 }
 
-/** Checks the CAs that kubeconfigs of the login server get, and whether its sessions are sealed. */
+/** Checks the logo, the CAs that kubeconfigs of the login server get, and whether its sessions are sealed. */
 export async function checkLogin({
   login,
   cache,
@@ -60,11 +61,13 @@ export async function checkLogin({
       (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`,
     );
   });
+  const { logo } = login;
+  const readLogo = async () => (logo === undefined ? [] : loadLogo(logo).then(() => []));
   const unsealed =
     'without cache.redis, sessions are not sealed, so anyone who can write to the session Redis can forge one; ' +
     'and each replica asks the directory by itself';
   return [
-    ...(await Promise.all(authorities)).flat(),
+    ...(await Promise.all([...authorities, runCheck('login', readLogo)])).flat(),
     ...(await checkLoginAuthority(login)),
     ...(cache.redis === undefined ? warning(unsealed, 'add cache.redis') : []),
   ];
@@ -211,6 +214,7 @@ export function listFiles(config: GatewayConfig): readonly TrustedFile[] {
     ...[...config.pluginFiles, ...tls.map(({ certFile }) => certFile)],
     ...(client === undefined ? [] : [client.caFile]),
     ...(login === undefined ? [] : listAuthorities(login).map(({ file }) => file)),
+    ...(login?.logo === undefined ? [] : [login.logo]),
   ];
   return [
     { file: config.file, secret: config.hasSecrets },

@@ -65,8 +65,7 @@ export async function finishApp(visit: FactorsVisit, form: URLSearchParams): Pro
   facts.reason = result.kind;
   const { minutes } = result;
   const shown = { ...describeForm(page, state), ...apps.show(begun), enrolment: sealed };
-  const html = appPage({ ...shown, label: begun.label, problem: 'wrong-code', minutes });
-  showPage(page, html, { status: 401 });
+  showPage(page, appPage({ ...shown, label: begun.label, problem: 'wrong-code', minutes }), 401);
 }
 
 /** Adds the passkey that the browser has made. */

@@ -94,7 +94,7 @@ export async function showFactorsPage(
     : undefined;
   if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
     return sendTo(page, page.path);
-  const html = factorsPage({
+  const factors = factorsPage({
     ...describeForm(page, state),
     username: proof.user.username,
     isInvited: login.next.grant.invitation !== undefined,
@@ -105,6 +105,5 @@ export async function showFactorsPage(
     notice,
     problem,
   });
-  const status = problem && statusOf[problem];
-  showPage(page, html, { status, hasScript: passkey !== undefined });
+  showPage(page, factors, problem && statusOf[problem]);
 }

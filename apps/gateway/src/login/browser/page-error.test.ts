@@ -7,16 +7,18 @@ import {
   invitationRequired,
   LoginError,
   noSecondFactor,
+  noSession,
   tooMany,
   wrongInvitation,
 } from '../login-error.ts';
+import { defaultBrand } from '../pages/document.ts';
 import { messages } from '../pages/texts.ts';
-import { isPagePath, PageError, pageOfError } from './page-error.ts';
+import { isPagePath, PageError, pageOfError, wantsPage } from './page-error.ts';
 
-const publicUrl = 'https://login.example.com';
+const options = { publicUrl: 'https://login.example.com', brand: defaultBrand };
 
-function pageOf(error: unknown) {
-  const { code, body, headers = {} } = pageOfError(error, publicUrl) ?? {};
+function pageOf(error: unknown, brand = defaultBrand) {
+  const { code, body, headers = {} } = pageOfError(error, { ...options, brand }) ?? {};
   const html = String(body);
   return { code, html, headers, title: /<title>(.*?)<\/title>/.exec(html)?.[1] };
 }
@@ -41,6 +43,7 @@ test.each([
   },
   { error: new StatusError(413, 'SECRET'), status: 413, title: messages['bad-request'].title },
   { error: new StatusError(415, 'SECRET'), status: 415, title: messages['bad-request'].title },
+  { error: noSession(), status: 401, title: messages['not-found'].title },
   { error: factorNotEnrolled(), status: 401, title: messages['not-enrolled'].title },
   { error: invitationRequired(), status: 401, title: messages['invitation-required'].title },
   { error: wrongInvitation(), status: 401, title: messages['wrong-invitation'].title },
@@ -63,8 +66,26 @@ test('a page says how long to wait, and where to try again', () => {
   expect(pageOf(new PageError('forbidden', 403, '/login/x')).html).toContain('href="/login/x"');
 });
 
+test('each page has the logo, except the answer to a client that asks too often', () => {
+  const brand = { title: 'Acme', logo: `data:image/png;base64,${'A'.repeat(40_000)}` };
+  expect(pageOf(new PageError('used', 409), brand).html).toContain(brand.logo);
+  const { html } = pageOf(tooMany('', 7), brand);
+  expect([html.includes('<header>Acme</header>'), html.length < 10_000]).toEqual([true, true]);
+});
+
+test.each([
+  ['/', 'text/html,application/xhtml+xml,*/*;q=0.8', true],
+  ['/favicon', 'TEXT/HTML', true],
+  ['/login/x', undefined, true],
+  ['/v1/session', 'application/json', false],
+  ['/v1/session', '*/*', false],
+  ['/unknown', undefined, false],
+])('an error at %s for a client that accepts %s is a page: %s', (url, accept, isPage) => {
+  expect(wantsPage({ url, headers: { ...(accept !== undefined && { accept }) } })).toBe(isPage);
+});
+
 test('a bug of ours is none of them', () => {
-  expect(pageOfError(new Error('SECRET'), publicUrl)).toBeUndefined();
+  expect(pageOfError(new Error('SECRET'), options)).toBeUndefined();
 });
 
 test('pages are below /login/ alone', () => {

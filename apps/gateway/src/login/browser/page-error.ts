@@ -1,7 +1,8 @@
+import type { IncomingMessage } from 'node:http';
 import type { ErrorAnswer } from '../../http/answer-errors.ts';
 import { StatusError } from '../../http/kubernetes-status.ts';
 import { LoginError } from '../login-error.ts';
-import { pageHeaders } from '../pages/layout.ts';
+import { type Brand, writePage } from '../pages/document.ts';
 import { messagePage } from '../pages/message-page.ts';
 import type { MessageKind } from '../pages/texts.ts';
 
@@ -21,9 +22,17 @@ export class PageError extends Error {
   }
 }
 
-/** Whether the target of a request is for browsers, and so are its errors. */
+/** Whether the target of a request is for browsers. */
 export function isPagePath(target: string): boolean {
   return target.startsWith('/login/');
+}
+
+/** Whether an error is answered with a page. Clients of the API do not ask for HTML. */
+export function wantsPage({
+  url = '',
+  headers,
+}: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
+  return isPagePath(url) || /\btext\/html\b/i.test(headers.accept ?? '');
 }
 
 /** The errors that have a page of their own, by their codes. */
@@ -36,6 +45,7 @@ const ownKinds: Readonly<Partial<Record<string, MessageKind>>> = {
 };
 
 const kinds: Readonly<Record<number, MessageKind>> = {
+  401: 'not-found',
   403: 'forbidden',
   404: 'not-found',
   405: 'not-found',
@@ -45,7 +55,10 @@ const kinds: Readonly<Record<number, MessageKind>> = {
 };
 
 /** Makes the page that answers an error. @returns undefined for a bug of ours */
-export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | undefined {
+export function pageOfError(
+  error: unknown,
+  { publicUrl, brand }: { readonly publicUrl: string; readonly brand: Brand },
+): ErrorAnswer | undefined {
   const isKnown =
     error instanceof PageError || error instanceof LoginError || error instanceof StatusError;
   if (!isKnown) return undefined;
@@ -55,11 +68,17 @@ export function pageOfError(error: unknown, publicUrl: string): ErrorAnswer | un
     error instanceof PageError ? error.kind : (loginKind ?? kinds[code] ?? 'bad-request');
   const retryPath = error instanceof PageError ? error.retryPath : undefined;
   const wait = error instanceof LoginError ? error.retryAfter : undefined;
+  // No limit of requests bounds its own refusals, so they are small.
+  const shownBrand = code === 429 ? { ...brand, logo: undefined } : brand;
+  const { body, headers } = writePage(messagePage({ kind, retryPath, wait }), {
+    publicUrl,
+    brand: shownBrand,
+  });
   return {
     code,
-    body: messagePage({ kind, retryPath, wait }),
+    body,
     headers: {
-      ...pageHeaders({ publicUrl, listener: undefined }),
+      ...headers,
       ...(wait !== undefined && { 'Retry-After': String(wait) }),
     },
   };

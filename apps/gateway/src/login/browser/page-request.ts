@@ -12,7 +12,7 @@ import { LoginError, tooMany } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import type { LoginRequest } from '../login-request.ts';
 import type { BrowserLogins, LoginService } from '../login-service.ts';
-import { pageHeaders } from '../pages/layout.ts';
+import { type Page, writePage } from '../pages/document.ts';
 import { PageError } from './page-error.ts';
 
 /** A request of a browser for a page of an attempt. */
@@ -153,23 +153,22 @@ export function describeForm(page: PageRequest, state: BrowserState) {
   return { path, form: formToken(attempt.id, findFormSecret(page, state)) };
 }
 
-interface Shown {
-  readonly status?: number | undefined;
-  /** Whether it needs the script. */
-  readonly hasScript?: boolean;
-}
-
-/** Answers with a page. */
+/** Answers with a page. @param attempt the attempt that the page is about, if there is one */
 export function showPage(
-  { context, service, attempt }: PageRequest,
-  html: string,
-  { status = 200, hasScript = false }: Shown = {},
+  { context, service, attempt }: LoginRequest & Partial<Pick<PageRequest, 'attempt'>>,
+  page: Page,
+  status = 200,
 ): void {
   const { publicUrl } = service.config;
+  const { body, headers } = writePage(page, {
+    publicUrl,
+    brand: service.brand(),
+    listener: attempt?.port,
+  });
   context.status = status;
-  context.set(pageHeaders({ publicUrl, listener: attempt.port, hasScript }));
+  context.set(headers);
   context.type = 'html';
-  context.body = html;
+  context.body = body;
 }
 
 /** Sends the browser on, with a GET. */

@@ -15,7 +15,6 @@ import {
   withinLimits,
 } from '../login-request.ts';
 import { codePage, confirmPage } from '../pages/confirm-page.ts';
-import { pageHeaders } from '../pages/layout.ts';
 import { loginPage } from '../pages/login-page.ts';
 import { messagePage } from '../pages/message-page.ts';
 import type { LoginProblem } from '../pages/texts.ts';
@@ -57,13 +56,10 @@ export function addPages(route: AddRoute): void {
   const addPage: AddRoute<PageRequest> = (method, path, action, handle) =>
     route(method, path, action, async (request) => handle(pageRequest(request)));
   const answersInProgress = createAddressShares();
-  route('get', '/', 'page', async ({ context, service }) => {
-    if (service.browser === undefined)
-      throw new LoginError(404, 'not-found', 'there is no such request');
-    context.set(pageHeaders({ publicUrl: service.config.publicUrl, listener: undefined }));
-    context.type = 'html';
-    const factors = service.factors && '/login/factors';
-    context.body = messagePage({ kind: 'home', factors });
+  route('get', '/', 'page', async (request) => {
+    const { browser, factors } = request.service;
+    if (browser === undefined) throw new LoginError(404, 'not-found', 'there is no such request');
+    showPage(request, messagePage({ kind: 'home', factors: factors && '/login/factors' }));
   });
   addFactorPages(route, addPage);
   // Before the paths of attempts, one of which would fit it.
@@ -101,7 +97,6 @@ export function addPages(route: AddRoute): void {
         provider: page.browser.providers.get(login.proof.provider?.name ?? '')?.title,
         hasListener: page.attempt.port !== undefined,
       }),
-      { hasScript: true },
     );
   });
   addPage('post', '/login/:attempt/confirm', 'confirm', confirm);
@@ -125,7 +120,7 @@ function showLogin(
   username = page.attempt.username,
 ): void {
   const { service, browser } = page;
-  const html = loginPage({
+  const login = loginPage({
     ...describeForm(page, state),
     attempt: describeAttempt(page),
     passwords: service.passwordLinks.length > 0,
@@ -134,7 +129,7 @@ function showLogin(
     isVisit: page.attempt.manages !== undefined,
     problem,
   });
-  showPage(page, html, { status: problem && statusOf[problem] });
+  showPage(page, login, problem && statusOf[problem]);
 }
 
 /** Who has logged in, and what they may do next. */

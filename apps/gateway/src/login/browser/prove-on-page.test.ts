@@ -5,6 +5,7 @@ import { clockOfToday } from '../../testing/factor-login.ts';
 import { attemptLifetime, createAttemptTexts, formToken, idLength } from '../attempts/attempt.ts';
 import { createPendingLogins } from '../attempts/pending-logins.ts';
 import { enrolled, factorParts, jane } from '../factors/testing/factor-parts.ts';
+import { defaultBrand } from '../pages/document.ts';
 import { createRateLimit } from '../rate-limit.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
 import type { PageRequest } from './page-request.ts';
@@ -61,6 +62,7 @@ test('a login on the page counts for its user once the second factor is right', 
           limits: { inFlight: 9 },
           secondFactor: {},
         },
+        brand: () => defaultBrand,
         factors: parts,
       },
       browser: { attempts, pending },

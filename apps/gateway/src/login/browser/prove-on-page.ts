@@ -65,7 +65,7 @@ async function askForFactor(
   const passkey = methods.includes('passkey') ? passkeys.beginAuthentication(record) : undefined;
   if (passkey && !(await keepChallenge(page, state, login, passkey.challenge)))
     return sendTo(page, page.path);
-  const html = factorPage({
+  const factor = factorPage({
     ...describeForm(page, state),
     attempt: describeAttempt(page),
     methods,
@@ -73,8 +73,7 @@ async function askForFactor(
     isVisit: page.attempt.manages !== undefined,
     problem,
   });
-  const status = problem && statusOf[problem];
-  showPage(page, html, { status, hasScript: passkey !== undefined });
+  showPage(page, factor, problem && statusOf[problem]);
 }
 
 /** Finds out again how the user can prove a factor. @throws LoginError if they can't any more, such as after a reset */

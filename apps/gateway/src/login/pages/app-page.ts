@@ -1,6 +1,7 @@
 import { encode } from 'uqr';
+import type { Page } from './document.ts';
 import { type Html, html } from './html.ts';
-import { describedBy, type FormView, facts, layout, problemBox } from './layout.ts';
+import { describedBy, type FormView, facts, problemBox } from './layout.ts';
 import { appTexts } from './texts.ts';
 
 interface AppPageOptions extends FormView {
@@ -18,7 +19,7 @@ interface AppPageOptions extends FormView {
 }
 
 /** Makes the page on which a person adds an authenticator app. */
-export function appPage(options: AppPageOptions): string {
+export function appPage(options: AppPageOptions): Page {
   const { path, form, secret, uri, enrolment, label, problem, minutes } = options;
   const { heading } = appTexts;
   const text = minutes === undefined ? appTexts.wrongCode : appTexts.clockOff(minutes);
@@ -26,9 +27,9 @@ export function appPage(options: AppPageOptions): string {
   const invalid = isWrong
     ? html` aria-invalid="true" autofocus${describedBy(true, false)}`
     : undefined;
-  return layout(
-    isWrong ? `${appTexts.wrongTitle} - ${heading}` : heading,
-    html`<h1>${heading}</h1>
+  return {
+    title: isWrong ? `${appTexts.wrongTitle} - ${heading}` : heading,
+    content: html`<h1>${heading}</h1>
 ${isWrong ? problemBox(text) : undefined}
 ${facts([[appTexts.name, label]])}
 <ol role="list">
@@ -47,7 +48,7 @@ ${inFours(secret)}</li>
 </form></li>
 </ol>
 <a class="button" href="${path}/factors">${appTexts.cancel}</a>`,
-  );
+  };
 }
 
 function scanStep(uri: string): Html {

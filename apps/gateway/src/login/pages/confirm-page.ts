@@ -1,3 +1,4 @@
+import type { Page } from './document.ts';
 import { html } from './html.ts';
 import {
   type AttemptView,
@@ -5,7 +6,6 @@ import {
   describeOrigin,
   type FormView,
   facts,
-  layout,
   logInHeading,
   warningBox,
   warningId,
@@ -27,15 +27,15 @@ interface ConfirmPageOptions extends FormView {
  * the password must not confirm, too. Nor must a click that was meant for another page: without the script, there is a box to
  * tick.
  */
-export function confirmPage(options: ConfirmPageOptions): string {
+export function confirmPage(options: ConfirmPageOptions): Page {
   const { attempt, path, form, username, provider, hasListener } = options;
   const answers = hasListener
     ? html`<button class="primary" name="answer" value="redirect">${confirmTexts.redirect}</button>
 <button name="answer" value="code">${confirmTexts.codeInstead}</button>`
     : html`<button class="primary" name="answer" value="code">${confirmTexts.code}</button>`;
-  return layout(
-    confirmTexts.title(attemptTexts.logIn(attempt.cluster)),
-    html`<h1>${confirmTexts.heading(logInHeading(attempt))}</h1>
+  return {
+    title: confirmTexts.title(attemptTexts.logIn(attempt.cluster)),
+    content: html`<h1>${confirmTexts.heading(logInHeading(attempt))}</h1>
 ${addressWarning(attempt, confirmTexts.notYours)}
 ${facts([
   [attemptTexts.user, username],
@@ -50,8 +50,8 @@ ${facts([
 ${answers}
 <button name="answer" value="cancel" formnovalidate>${confirmTexts.cancel}</button>
 </form>`,
-    true,
-  );
+    hasScript: true,
+  };
 }
 
 interface CodePageOptions {
@@ -65,10 +65,10 @@ interface CodePageOptions {
  * Makes the page with the code to paste. The code is in a field, so that it can be selected with the keyboard alone,
  * and in one of several lines, so that all of it can be seen on a phone.
  */
-export function codePage({ attempt, username, code }: CodePageOptions): string {
-  return layout(
-    codeTexts.title(attemptTexts.logIn(attempt.cluster)),
-    html`<h1>${codeTexts.heading}</h1>
+export function codePage({ attempt, username, code }: CodePageOptions): Page {
+  return {
+    title: codeTexts.title(attemptTexts.logIn(attempt.cluster)),
+    content: html`<h1>${codeTexts.heading}</h1>
 <div><label for="code">${codeTexts.code}</label>
 <textarea id="code" readonly autofocus rows="3" autocomplete="off" spellcheck="false"
   aria-describedby="todo ${warningId}">${code}</textarea></div>
@@ -79,5 +79,5 @@ ${facts([
   [attemptTexts.cluster, attempt.cluster],
   ...describeOrigin(attempt),
 ])}`,
-  );
+  };
 }

@@ -1,4 +1,5 @@
 import type { FactorMethod } from '../../config/second-factor.ts';
+import type { Page } from './document.ts';
 import { type Html, html } from './html.ts';
 import {
   type AttemptView,
@@ -7,7 +8,6 @@ import {
   describeOrigin,
   type FormView,
   facts,
-  layout,
   problemBox,
 } from './layout.ts';
 import { type PasskeyPrompt, passkeyForm } from './passkey-form.ts';
@@ -31,7 +31,7 @@ interface FactorPageOptions extends FormView {
 }
 
 /** Makes the page on which a person proves their second factor, after the password. What they most likely use comes first. */
-export function factorPage(options: FactorPageOptions): string {
+export function factorPage(options: FactorPageOptions): Page {
   const { attempt, passkey, isVisit, problem } = options;
   const title = factorTexts.title(
     isVisit ? visitTexts.change : attemptTexts.logIn(attempt.cluster),
@@ -40,15 +40,15 @@ export function factorPage(options: FactorPageOptions): string {
     codeSection(options),
     ...(passkey === undefined ? [] : [passkeySection(options, passkey)]),
   ];
-  return layout(
-    problem === undefined ? title : html`${factorProblems[problem].title} - ${title}`,
-    html`<h1>${factorTexts.heading}</h1>
+  return {
+    title: problem === undefined ? title : html`${factorProblems[problem].title} - ${title}`,
+    content: html`<h1>${factorTexts.heading}</h1>
 ${problem && problemBox(factorProblems[problem].text)}
 ${isVisit ? undefined : origin(attempt)}
 ${isCodeFirst(options) ? sections : sections.toReversed()}
 <p>${factorTexts.lost}</p>`,
-    passkey !== undefined,
-  );
+    hasScript: passkey !== undefined,
+  };
 }
 
 function isCodeFirst({ methods, passkey }: FactorPageOptions): boolean {

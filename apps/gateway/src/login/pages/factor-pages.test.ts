@@ -3,11 +3,8 @@ import fc from 'fast-check';
 import { encode } from 'uqr';
 import { describe, expect, test } from 'vitest';
 import type { FactorMethod } from '../../config/second-factor.ts';
-import { appPage } from './app-page.ts';
-import { factorPage } from './factor-page.ts';
-import { factorsPage } from './factors-page.ts';
-import { recoveryCodesPage } from './recovery-codes-page.ts';
 import { attributeOf, tagsOf, titleOf, wordsOf } from './testing/page-parts.ts';
+import { appPage, factorPage, factorsPage, recoveryCodesPage } from './testing/written-pages.ts';
 import {
   type FactorProblem,
   type FactorsProblem,

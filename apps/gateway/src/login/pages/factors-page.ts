@@ -1,7 +1,8 @@
 import type { FactorMethod } from '../../config/second-factor.ts';
 import type { ListedFactor } from '../factors/factor-record.ts';
+import type { Page } from './document.ts';
 import { type Html, html } from './html.ts';
-import { type FormView, facts, isolated, layout, problemBox } from './layout.ts';
+import { type FormView, facts, isolated, problemBox } from './layout.ts';
 import { type PasskeyPrompt, passkeyForm } from './passkey-form.ts';
 import {
   attemptTexts,
@@ -34,12 +35,12 @@ const enoughRecoveryCodes = 3;
 const maxName = 64;
 
 /** Makes the page on which a person adds and removes second factors. */
-export function factorsPage(options: FactorsPageOptions): string {
+export function factorsPage(options: FactorsPageOptions): Page {
   const { username, factors, methods, passkey, notice, problem } = options;
   const { heading } = factorsTexts;
-  return layout(
-    problem === undefined ? heading : `${factorsProblems[problem].title} - ${heading}`,
-    html`<h1>${heading}</h1>
+  return {
+    title: problem === undefined ? heading : `${factorsProblems[problem].title} - ${heading}`,
+    content: html`<h1>${heading}</h1>
 ${problem && problemBox(factorsProblems[problem].text)}
 ${notice && html`<p class="box" role="status">${factorNotices[notice]}</p>`}
 ${facts([[attemptTexts.user, username]])}
@@ -48,8 +49,8 @@ ${methods.includes('totp') ? appSection(options) : undefined}
 ${passkey && passkeySection(options, passkey)}
 ${factors.length === 0 || options.isInvited ? undefined : recoverySection(options)}
 <p>${factorsTexts.done}</p>`,
-    passkey !== undefined,
-  );
+    hasScript: passkey !== undefined,
+  };
 }
 
 function factorList({ path, form, factors, isInvited = false }: FactorsPageOptions): Html {

@@ -1,6 +1,4 @@
-import { type Html, html, render } from './html.ts';
-import { script, scriptSource } from './script.ts';
-import { style, styleSource } from './style.ts';
+import { type Html, html } from './html.ts';
 import { attemptTexts } from './texts.ts';
 
 /** What the forms of a page need. */
@@ -20,37 +18,6 @@ export interface AttemptView {
   readonly address: string;
   /** Whether the browser has another address. */
   readonly isOtherAddress: boolean;
-}
-
-/**
- * Makes a whole page. It has no link to an icon: while the content security policy allows no image, a browser asks for
- * no icon, and without the link it does not report one as blocked either.
- *
- * @param title what the page is about, and its state
- * @param hasScript whether the page has a passkey or a confirmation, which need the script
- */
-export function layout(title: string | Html, content: Html, hasScript = false): string {
-  return render(html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>${style}</style>
-</head>
-<body>
-<header>Sallyport</header>
-<main>
-${content}
-</main>${
-    hasScript
-      ? html`
-<script>${script}</script>`
-      : undefined
-  }
-</body>
-</html>
-`);
 }
 
 /** Shows a name so that its letters, which may run from right to left, do not reorder the words next to it. */
@@ -108,37 +75,4 @@ export function describedBy(hasProblem: boolean, hasWarning: boolean): Html | un
 
 export function warningBox(text: Html): Html {
   return html`<p class="box warning" id="${warningId}"><strong>${attemptTexts.warning}:</strong> ${text}</p>`;
-}
-
-/**
- * Makes the headers of a page.
- *
- * @param listener the port of the client on 127.0.0.1. Browsers also check the redirect after a form against
- * `form-action`, and block it without a word to the person.
- * @param hasScript whether the page has a passkey or a confirmation, which need the script
- */
-export function pageHeaders({
-  publicUrl,
-  listener,
-  hasScript = false,
-}: {
-  readonly publicUrl: string;
-  readonly listener: number | undefined;
-  readonly hasScript?: boolean;
-}): Record<string, string> {
-  const client = listener === undefined ? '' : ` http://127.0.0.1:${listener}`;
-  const script = hasScript ? `script-src ${scriptSource}; ` : '';
-  return {
-    'Cache-Control': 'no-store',
-    'Content-Security-Policy':
-      `default-src 'none'; style-src ${styleSource}; ${script}form-action 'self'${client}; ` +
-      "frame-ancestors 'none'; base-uri 'none'",
-    // With no-referrer, browsers send "Origin: null" with a form.
-    'Referrer-Policy': 'same-origin',
-    'X-Content-Type-Options': 'nosniff',
-    'X-Frame-Options': 'DENY',
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-    ...(publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
-  };
 }

@@ -1,4 +1,5 @@
 import { isMisleading } from '../../base/logging/printable.ts';
+import type { Page } from './document.ts';
 import { fieldValue, type Html, html } from './html.ts';
 import {
   type AttemptView,
@@ -7,7 +8,6 @@ import {
   describeOrigin,
   type FormView,
   facts,
-  layout,
   logInHeading,
   problemBox,
 } from './layout.ts';
@@ -26,7 +26,7 @@ interface LoginPageOptions extends FormView {
 }
 
 /** Makes the page on which a person logs in. It names no user, except the name that was typed. */
-export function loginPage(options: LoginPageOptions): string {
+export function loginPage(options: LoginPageOptions): Page {
   const { attempt, passwords, providers, problem } = options;
   if (options.isVisit === true) return visitPage(options);
   const logIn = attemptTexts.logIn(attempt.cluster);
@@ -35,26 +35,26 @@ export function loginPage(options: LoginPageOptions): string {
     ...(passwords ? [passwordSection(options, hasBoth)] : []),
     ...(providers.length > 0 ? [providerSection(options, hasBoth)] : []),
   ];
-  return layout(
-    problem === undefined ? logIn : html`${problems[problem].title} - ${logIn}`,
-    html`<h1>${logInHeading(attempt)}</h1>
+  return {
+    title: problem === undefined ? logIn : html`${problems[problem].title} - ${logIn}`,
+    content: html`<h1>${logInHeading(attempt)}</h1>
 ${problem && problemBox(problems[problem].text)}
 ${addressWarning(attempt, attemptTexts.closePage)}
 ${facts(describeOrigin(attempt))}
 ${attempt.isOtherAddress ? undefined : html`<p>${attemptTexts.closePage}</p>`}
 ${isOfProvider(problem) ? sections.toReversed() : sections}`,
-  );
+  };
 }
 
-function visitPage(options: LoginPageOptions): string {
+function visitPage(options: LoginPageOptions): Page {
   const { problem } = options;
   const title = visitTexts.logIn;
-  return layout(
-    problem === undefined ? title : `${problems[problem].title} - ${title}`,
-    html`<h1>${title}</h1>
+  return {
+    title: problem === undefined ? title : `${problems[problem].title} - ${title}`,
+    content: html`<h1>${title}</h1>
 ${problem && problemBox(problems[problem].text)}
 ${passwordSection({ ...options, attempt: { ...options.attempt, isOtherAddress: false } }, false)}`,
-  );
+  };
 }
 
 /** Whether a problem is about a provider: the person most likely tries again there, and finds its link first. */

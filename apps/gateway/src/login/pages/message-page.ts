@@ -1,5 +1,5 @@
+import type { Page } from './document.ts';
 import { html } from './html.ts';
-import { layout } from './layout.ts';
 import { type MessageKind, messages, tryAgain, visitTexts, waitText } from './texts.ts';
 
 interface MessagePageOptions {
@@ -13,15 +13,15 @@ interface MessagePageOptions {
 }
 
 /** Makes a page that says what happened, and what to do next. */
-export function messagePage({ kind, retryPath, factors, wait }: MessagePageOptions): string {
+export function messagePage({ kind, retryPath, factors, wait }: MessagePageOptions): Page {
   const { title, text, next } = messages[kind];
   const advice = kind === 'too-many' && wait !== undefined ? waitText(wait) : next;
-  return layout(
+  return {
     title,
-    html`<h1>${title}</h1>
+    content: html`<h1>${title}</h1>
 <p>${text}</p>
 <p>${advice}</p>
 ${retryPath === undefined ? undefined : html`<a class="button" href="${retryPath}">${tryAgain}</a>`}
 ${factors === undefined ? undefined : html`<a class="button" href="${factors}">${visitTexts.change}</a>`}`,
-  );
+  };
 }

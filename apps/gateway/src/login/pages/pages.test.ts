@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { appPage } from './app-page.ts';
-import { codePage, confirmPage } from './confirm-page.ts';
-import { factorPage } from './factor-page.ts';
-import { factorsPage } from './factors-page.ts';
-import { type AttemptView, pageHeaders } from './layout.ts';
-import { loginPage } from './login-page.ts';
-import { messagePage } from './message-page.ts';
-import { recoveryCodesPage } from './recovery-codes-page.ts';
-import { tagsOf, titleOf, wordsOf } from './testing/page-parts.ts';
+import { type Brand, defaultBrand, writePage } from './document.ts';
+import { html } from './html.ts';
+import type { AttemptView } from './layout.ts';
+import { attributeOf, tagsOf, titleOf, wordsOf } from './testing/page-parts.ts';
+import {
+  appPage,
+  codePage,
+  confirmPage,
+  factorPage,
+  factorsPage,
+  loginPage,
+  messagePage,
+  recoveryCodesPage,
+} from './testing/written-pages.ts';
 import { type LoginProblem, type MessageKind, messages, problems } from './texts.ts';
 
 const attempt: AttemptView = {
@@ -342,7 +347,8 @@ test('pages without a passkey or a confirmation have no script, and the others h
 
 describe('the headers', () => {
   const publicUrl = 'https://login.example.com';
-  const headers = pageHeaders({ publicUrl, listener: undefined });
+  const plain = { title: 'Title', content: html`<h1>Title</h1>` };
+  const { headers } = writePage(plain, { publicUrl, brand: defaultBrand });
 
   test('allow the style of the pages and nothing else', () => {
     const style = loginPage(login).match(/<style>(.*)<\/style>/s)?.[1] ?? '';
@@ -357,8 +363,8 @@ describe('the headers', () => {
   test('allow the script on the pages that have it, and there alone', () => {
     const [page = ''] = pagesOf('name').scripted;
     const hash = createHash('sha256').update(scriptOf(page)).digest('base64');
-    const scripted = pageHeaders({ publicUrl, listener: undefined, hasScript: true });
-    const policy = scripted['Content-Security-Policy'];
+    const scripted = writePage({ ...plain, hasScript: true }, { publicUrl, brand: defaultBrand });
+    const policy = scripted.headers['Content-Security-Policy'];
     expect(policy).toContain(`; script-src 'sha256-${hash}'; form-action `);
     expect(policy?.replace(`script-src 'sha256-${hash}'; `, '')).toBe(
       headers['Content-Security-Policy'],
@@ -366,8 +372,10 @@ describe('the headers', () => {
   });
 
   test('allow a form to end at the client that listens', () => {
-    const policy = pageHeaders({ publicUrl, listener: 4711 })['Content-Security-Policy'];
-    expect(policy).toContain("; form-action 'self' http://127.0.0.1:4711; ");
+    const page = writePage(plain, { publicUrl, brand: defaultBrand, listener: 4711 });
+    expect(page.headers['Content-Security-Policy']).toContain(
+      "; form-action 'self' http://127.0.0.1:4711; ",
+    );
   });
 
   test('let no one keep, frame or guess a page', () => {
@@ -382,8 +390,38 @@ describe('the headers', () => {
   });
 
   test('ask for https where the page has it', () => {
-    const onLoopback = pageHeaders({ publicUrl: 'http://127.0.0.1:8080', listener: undefined });
+    const options = { publicUrl: 'http://127.0.0.1:8080', brand: defaultBrand };
+    const { headers: onLoopback } = writePage(plain, options);
     expect(headers['Strict-Transport-Security']).toBe('max-age=31536000');
     expect(onLoopback).not.toHaveProperty('Strict-Transport-Security');
+  });
+});
+
+describe('the header', () => {
+  const show = (brand: Brand) =>
+    writePage(
+      { title: 'Title', content: html`<h1>Title</h1>` },
+      { publicUrl: 'https://login.example.com', brand },
+    );
+  const headerOf = ({ body }: ReturnType<typeof show>) =>
+    /<header>(.*)<\/header>/.exec(body)?.[1] ?? '';
+
+  test('shows the title of the config as text', () => {
+    expect(headerOf(show(defaultBrand))).toBe('Sallyport');
+    expect(headerOf(show({ title: '<b>Acme & Sons</b>', logo: undefined }))).toBe(
+      '&lt;b&gt;Acme &amp; Sons&lt;/b&gt;',
+    );
+  });
+
+  test('shows a logo in place of the title, which a screen reader reads, and allows no other image', () => {
+    const logo = 'data:image/png;base64,iVBORw0KGgo=';
+    const page = show({ title: 'Acme "A"', logo });
+    const [image = ''] = tagsOf(headerOf(page), 'img');
+    expect([attributeOf(image, 'src'), attributeOf(image, 'alt')]).toEqual([logo, 'Acme "A"']);
+    expect(headerOf(page)).toBe(image);
+    const policy = page.headers['Content-Security-Policy'];
+    expect(policy).toContain('; img-src data:; ');
+    const plain = show({ title: 'Acme', logo: undefined }).headers['Content-Security-Policy'];
+    expect(policy?.replace('img-src data:; ', '')).toBe(plain);
   });
 });

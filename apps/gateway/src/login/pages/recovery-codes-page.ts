@@ -1,5 +1,5 @@
+import type { Page } from './document.ts';
 import { html } from './html.ts';
-import { layout } from './layout.ts';
 import { recoveryTexts } from './texts.ts';
 
 interface RecoveryCodesPageOptions {
@@ -9,10 +9,10 @@ interface RecoveryCodesPageOptions {
 }
 
 /** Makes the page that shows new recovery codes. No other page shows them. */
-export function recoveryCodesPage({ path, codes }: RecoveryCodesPageOptions): string {
-  return layout(
-    recoveryTexts.heading,
-    html`<h1>${recoveryTexts.heading}</h1>
+export function recoveryCodesPage({ path, codes }: RecoveryCodesPageOptions): Page {
+  return {
+    title: recoveryTexts.heading,
+    content: html`<h1>${recoveryTexts.heading}</h1>
 <p>${recoveryTexts.todo}</p>
 <ul role="list" class="codes">${codes.map(
       (code) => html`
@@ -21,5 +21,5 @@ export function recoveryCodesPage({ path, codes }: RecoveryCodesPageOptions): st
 </ul>
 <p><strong>${recoveryTexts.once}</strong></p>
 <a class="button primary" href="${path}/factors">${recoveryTexts.next}</a>`,
-  );
+  };
 }

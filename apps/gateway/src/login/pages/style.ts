@@ -27,6 +27,10 @@ body {
 }
 header, main { max-width: 28rem; margin: 0 auto; }
 header { color: var(--quiet); font-weight: 600; padding-bottom: .75rem; }
+header img { display: block; max-width: 100%; max-height: 3rem; }
+@media (prefers-color-scheme: dark) {
+  header img { background: #fff; border-radius: .5rem; color-scheme: light; padding: .375rem .5rem; }
+}
 main {
   background: var(--paper); border: 1px solid var(--line); border-radius: .75rem;
   display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; padding: 1.5rem;
