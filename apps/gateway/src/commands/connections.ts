@@ -20,17 +20,20 @@ import {
 import type { CommandContext } from './context.ts';
 import { printRemark } from './output.ts';
 
-/** Requires cache.redis. @throws FixableError when the config has none */
+/** The config has no `cache.redis`, without which the command can do nothing. */
+export class MissingCacheRedisError extends FixableError {}
+
+/** Requires cache.redis. @throws MissingCacheRedisError when the config has none */
 export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
   if (cache.redis !== undefined) return;
   if (command === 'lockouts' || command === 'unlock') {
-    throw new FixableError(
+    throw new MissingCacheRedisError(
       `${command} needs cache.redis, and ${file} has none: each gateway process counts refused attempts in its own memory, ` +
         'which no command reaches',
       `wait for lockout.window (${durationText(lockout.window)}) after the last refused attempt, or restart the gateway`,
     );
   }
-  throw new FixableError(
+  throw new MissingCacheRedisError(
     `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none`,
     'add cache.redis (docs/configuration.md). Until then, revoke issued tokens, disable users in their backend, and restart ' +
       'each gateway to empty its memory',

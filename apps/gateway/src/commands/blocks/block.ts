@@ -19,6 +19,12 @@ import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../us
 import { type EntryOptions, nameSubject, planEntry } from '../users/subject.ts';
 import { unreadableRemark } from './remarks.ts';
 import { entryJson, mayStillBeRefused, mayStillPass, publishEntry, report } from './report.ts';
+import {
+  explainWithoutRedis,
+  listRemainingWays,
+  type MissedEffect,
+  nameOptions,
+} from './without-redis.ts';
 
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
@@ -37,11 +43,23 @@ const scopes: Readonly<Partial<Record<Entry['kind'], readonly [scope: string, ga
 
 type BlockSubject = Pick<Entry, 'kind' | 'name'>;
 
-/** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
-export async function block(
-  context: CommandContext,
-  options: EntryOptions & { readonly for: number },
-): Promise<ExitCode> {
+interface BlockOptions extends EntryOptions {
+  /** Milliseconds. */
+  readonly for: number;
+}
+
+/** Refuses a user, a group or a token for a time, whatever any backend says. */
+export function block(context: CommandContext, options: BlockOptions): Promise<ExitCode> {
+  const subject = nameOptions(options);
+  const effect: MissedEffect = {
+    undone: `${subject} is not blocked: nothing was written`,
+    doubtful: `${subject} might not be blocked`,
+    ways: listRemainingWays(options),
+  };
+  return explainWithoutRedis(context, options, effect, () => blockSubject(context, options));
+}
+
+async function blockSubject(context: CommandContext, options: BlockOptions): Promise<ExitCode> {
   const { config, draft } = await planEntry(context, options, 'block', blockable);
   const checked =
     draft.kind === 'user' ? await checkName(context, config, draft.name, options.wait) : undefined;
@@ -90,7 +108,16 @@ function blockText(
   ];
 }
 
-export async function unblock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+export function unblock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+  const subject = nameOptions(options);
+  const effect: MissedEffect = {
+    undone: `a block of ${subject} stays in force: nothing was written`,
+    doubtful: `a block of ${subject} might stay in force`,
+  };
+  return explainWithoutRedis(context, options, effect, () => unblockSubject(context, options));
+}
+
+async function unblockSubject(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await planEntry(context, options, 'unblock', [...blockable, 'digest']);
   try {
     const publication = await publishEntry(context, config, options, (listing) => {
@@ -176,7 +203,14 @@ export function requireBlock(
   );
 }
 
-export async function listBlocks(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+export function listBlocks(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+  const effect: MissedEffect = {
+    undone: "the list of blocks can't be read. Blocks that the gateways know stay in force",
+  };
+  return explainWithoutRedis(context, options, effect, () => printBlocks(context, options));
+}
+
+async function printBlocks(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(context, options);
   needCacheRedis(config, 'blocks');
   const listing = await withCacheRedis(context, config, readListing);

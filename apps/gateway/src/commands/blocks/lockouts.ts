@@ -14,8 +14,16 @@ import { checkName, remarkDoubts } from '../users/name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { type EntryOptions, planEntry } from '../users/subject.ts';
 import { mayStillBeRefused, publishEntry, report } from './report.ts';
+import { explainWithoutRedis, type MissedEffect, nameOptions } from './without-redis.ts';
 
-export async function lockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+export function lockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
+  const effect: MissedEffect = {
+    undone: "the lockouts can't be read. Each gateway goes on counting in its own memory",
+  };
+  return explainWithoutRedis(context, options, effect, () => printLockouts(context, options));
+}
+
+async function printLockouts(context: CommandContext, options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(context, options);
   needCacheRedis(config, 'lockouts');
   const locks = await withCacheRedis(context, config, (redis) => namedLockouts(redis, config));
@@ -81,7 +89,16 @@ export function forgotLine(name: string, lock: NamedLockout): string {
  * Forgets the refused attempts of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
  */
-export async function unlock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+export function unlock(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
+  const subject = nameOptions(options);
+  const effect: MissedEffect = {
+    undone: `${subject} is not unlocked on every replica`,
+    doubtful: `${subject} might not be unlocked`,
+  };
+  return explainWithoutRedis(context, options, effect, () => unlockUser(context, options));
+}
+
+async function unlockUser(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await planEntry(context, options, 'unlock', ['user']);
   const cleared = await withCacheRedis(context, config, (redis) =>
     clearLockouts(redis, config, draft.name),

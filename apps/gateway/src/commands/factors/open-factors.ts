@@ -48,25 +48,29 @@ export function withFactorStore<Result>(
 /**
  * Works with the store of second factors, for a command that is about nothing else.
  *
- * @param undone says what is not done if that Redis fails
+ * @param terms `undone` says what is not done if that Redis fails, and `meanwhile` what is possible without it
  * @throws FixableError that names that Redis, and what `work` throws
  */
 export async function needFactorStore<Result>(
   context: CommandContext,
   config: FactorConfig,
   work: (store: FactorStore) => Promise<Result>,
-  undone: () => string = () => 'nothing was done',
+  {
+    undone = () => 'nothing was done',
+    meanwhile,
+  }: { readonly undone?: () => string; readonly meanwhile?: string } = {},
 ): Promise<Result> {
   try {
     return await withFactorStore(context, config, work);
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     const isOfRights = error.kind === 'permission' || error.kind === 'authentication';
+    const fix = isOfRights
+      ? 'correct the username and password of login.secondFactor.redis, and give that user the rights in docs/redis.md (Second factors)'
+      : 'start that Redis, or correct login.secondFactor.redis.url';
     throw new FixableError(
       `${undone()}: the Redis of login.secondFactor.redis failed: ${error.message}`,
-      isOfRights
-        ? 'correct the username and password of login.secondFactor.redis, and give that user the rights in docs/redis.md (Second factors)'
-        : 'start that Redis, or correct login.secondFactor.redis.url',
+      [fix, meanwhile].filter((text) => text !== undefined).join('. '),
     );
   }
 }

@@ -39,7 +39,7 @@ export async function resetFactors(
     by: author,
     ...(reason !== undefined && { reason }),
   };
-  const records = await removeRecords(context, config, name);
+  const records = await removeRecords(context, config, name, options.exact);
   const isText = options.output === 'text';
   const lines = records.records.map((userRecord) => removedLine(context, name, userRecord));
   if (lines.length === 0) lines.push(`no second factor of user ${name} is stored.`);
@@ -74,6 +74,7 @@ function removeRecords(
   context: CommandContext,
   config: FactorConfig,
   name: string,
+  isExact?: boolean,
 ): Promise<UserRecords> {
   let removed = 0;
   const remove = async (store: FactorStore) => {
@@ -84,11 +85,14 @@ function removeRecords(
     }
     return userRecords;
   };
-  return needFactorStore(context, config, remove, () =>
-    removed === 0
-      ? 'nothing was done'
-      : `only ${removed} of the records are removed, and no session has ended`,
-  );
+  const block = commandLine(context, ['block', ...userWords(name, isExact), '--for', '8h']);
+  return needFactorStore(context, config, remove, {
+    undone: () =>
+      removed === 0
+        ? 'nothing was done'
+        : `only ${removed} of the records are removed, and no session has ended`,
+    meanwhile: `Until then, to refuse the user: ${block}`,
+  });
 }
 
 /**

@@ -2,6 +2,11 @@ import type { RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/a
 import { printable } from '../../base/logging/printable.ts';
 import { describeCause, describeError } from '../../config/problems.ts';
 import { mayStillPass, publishEntry, report } from '../blocks/report.ts';
+import {
+  describeWithoutRedis,
+  listRemainingWays,
+  type MissedEffect,
+} from '../blocks/without-redis.ts';
 import type { CommandContext } from '../context.ts';
 import { type IssuerSetup, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
 import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
@@ -162,8 +167,9 @@ async function forget(
   options: EntryOptions,
   { makeJson, effect, advice, revokeLate }: ForgetTexts,
 ): Promise<ExitCode> {
-  const print = (text: string) => {
-    if (options.output === 'json') printJson(context, makeJson());
+  const print = (text: string, unpublished?: object) => {
+    if (options.output === 'json')
+      printJson(context, { ...makeJson(), ...(unpublished && { unpublished }) });
     else context.stdout.write(text);
   };
   const lingering = lingeringText(config, draft) + mayStillPass;
@@ -183,10 +189,14 @@ async function forget(
     const texts = [effect, mayStillPass + advice] as const;
     return report(context, publication, options.output, texts, makeJson);
   } catch (error) {
-    print(lingering + advice);
-    const { message, fix } = describeError(error);
-    const keptText = `the replicas did not learn of it, so they keep their cached answers: ${message}`;
-    printRemark(context, keptText, fix);
+    const missed: MissedEffect = {
+      undone: 'the replicas did not learn of it, so they keep their cached answers',
+      doubtful: 'not all replicas might have learned of it, and others keep their cached answers',
+      ways: listRemainingWays(options),
+    };
+    const { effect: kept, reason, fix, json } = describeWithoutRedis(context, missed, error);
+    print(lingering + advice, json);
+    printRemark(context, `${kept}: ${reason}`, fix);
     return exitCodes.failure;
   }
 }

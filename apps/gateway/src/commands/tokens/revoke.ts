@@ -1,5 +1,10 @@
 import { printable } from '../../base/logging/printable.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
+import {
+  explainWithoutRedis,
+  listRemainingWays,
+  type MissedEffect,
+} from '../blocks/without-redis.ts';
 import { completeDigest } from '../complete-digest.ts';
 import type { CommandContext } from '../context.ts';
 import { chooseIssuer, type IssuerSetup, setUpIssuer, withIssuer } from '../issuer.ts';
@@ -16,6 +21,15 @@ import { revokeTokens } from './revoke-tokens.ts';
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   refuseIds(context, options);
+  // Only --all can do nothing without the cache Redis.
+  const effect: MissedEffect = {
+    undone: 'no replica clears what it has cached: nothing was written',
+    ways: listRemainingWays(options),
+  };
+  return explainWithoutRedis(context, options, effect, () => revokeSubject(context, options));
+}
+
+async function revokeSubject(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   const plan = await planEntry(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
   const { kind } = plan.draft;
   const issuers = findIssuers(context, plan, options);

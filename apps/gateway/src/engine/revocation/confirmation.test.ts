@@ -1,3 +1,4 @@
+import { RedisProblem } from '@sallyport/redis-connection';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -460,4 +461,22 @@ describe('what became of an entry', () => {
   ])('$name', ({ entries, state }) => {
     expect(findEntryState(mine, entries)).toEqual(state);
   });
+});
+
+test('an entry that was written is not reported as undone when Redis fails afterwards', async () => {
+  const { opened } = file;
+  let isWritten = false;
+  const failing: ProbedRedis = {
+    ...opened.redis,
+    async probe(use, work) {
+      if (isWritten) throw new RedisProblem('connection', 'the connection was closed');
+      const answer = await opened.redis.probe(use, work);
+      isWritten = answer === 1;
+      return answer;
+    },
+  };
+  await expect(publishAndConfirm(failing, block('jane'), impatient)).rejects.toThrow(
+    'the connection was closed; the entry was written, and it is not known which replicas have it',
+  );
+  expect(await blocked(opened.redis)).toEqual(['jane']);
 });

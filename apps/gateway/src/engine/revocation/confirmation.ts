@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import { RedisProblem } from '@sallyport/redis-connection';
 import { FixableError } from '../../config/problems.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import {
@@ -57,8 +58,9 @@ export async function publishAndConfirm(
   for (let round = 0; round < maxRounds; round++) {
     const published = await publish(redis, next);
     const { entry } = published;
-    const confirmation = await waitForConfirmation(redis, entry, noted, options);
-    const { entries } = await readListing(redis);
+    const { confirmation, entries } = await confirm(redis, entry, noted, options).catch(
+      throwUnconfirmed,
+    );
     const state = findEntryState(entry, entries);
     if (state !== 'lost') {
       const hasNewKinds = entries.some(isNewKind);
@@ -71,6 +73,19 @@ export async function publishAndConfirm(
     `Redis lost the entry ${maxRounds} times in a row, each time shortly after it was written`,
     'fix Redis, and run the command again',
   );
+}
+
+async function confirm(...terms: Parameters<typeof waitForConfirmation>) {
+  const [redis] = terms;
+  const confirmation = await waitForConfirmation(...terms);
+  const { entries } = await readListing(redis);
+  return { confirmation, entries };
+}
+
+function throwUnconfirmed(error: unknown): never {
+  if (!(error instanceof RedisProblem)) throw error;
+  const message = `${error.message}; the entry was written, and it is not known which replicas have it`;
+  throw new FixableError(message, 'run the command again', { cause: error });
 }
 
 /** Whether gateways of an older version can't read an entry. */

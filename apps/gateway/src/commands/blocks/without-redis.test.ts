@@ -1,0 +1,114 @@
+import { RedisProblem } from '@sallyport/redis-connection';
+import { describe, expect, test } from 'vitest';
+import { FixableError } from '../../config/problems.ts';
+import { createTestContext } from '../../testing/command-context.ts';
+import { createBlockPlace, robotsEntry } from './testing/block-place.ts';
+import { describeWithoutRedis } from './without-redis.ts';
+
+// Nothing listens there.
+const closedUrl = 'redis://127.0.0.1:1';
+const refused = `${closedUrl}: not connected: the connection was refused: is it running, and is this its port?`;
+
+const ways = (name: string) => `start that Redis, or correct cache.redis, and run the command again
+    These ways need no Redis:
+    # remove the rights of robot:o'ci immediately: delete each binding that this finds
+    kubectl get clusterrolebindings,rolebindings -A -o wide | grep -F -e ${name}
+    kubectl delete -n NAMESPACE BINDING
+    # let no one in by a token of this gateway, after at most 2m10s: stop all gateways. Client certificates still work
+    systemctl stop sallyport
+    kubectl -n sallyport scale deployment sallyport --replicas=0
+    # all ways, and how long each takes: docs/block-and-revoke.md#while-redis-is-down
+`;
+const start = '\n  fix: start that Redis, or correct cache.redis, and run the command again\n';
+
+const user = ['--user', "robot:o'ci"];
+const quoted = String.raw`'robot:o'\''ci'`;
+
+describe('while the cache Redis is down', () => {
+  test.each([
+    {
+      words: ['block', ...user, '--for', '1h'],
+      effect: "user robot:o'ci is not blocked: nothing was written",
+      fix: `\n  fix: ${ways(quoted)}`,
+    },
+    {
+      words: ['unblock', ...user],
+      effect: "a block of user robot:o'ci stays in force: nothing was written",
+      fix: start,
+    },
+    {
+      words: ['unlock', ...user],
+      effect: "user robot:o'ci is not unlocked on every replica",
+      fix: start,
+    },
+    {
+      words: ['blocks'],
+      effect: "the list of blocks can't be read. Blocks that the gateways know stay in force",
+      fix: start,
+    },
+    {
+      words: ['lockouts'],
+      effect: "the lockouts can't be read. Each gateway goes on counting in its own memory",
+      fix: start,
+    },
+  ])('$words.0 says what that means, where and why, and what is left', async (row) => {
+    const { words, effect, fix } = row;
+    await using place = await createBlockPlace([robotsEntry(closedUrl)], closedUrl);
+    expect(await place.run(words)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `sallyport: ${effect}: ${refused}${fix}`,
+    });
+    const json = await place.run([...words, '-o', 'json']);
+    expect([json.code, JSON.parse(json.stdout)]).toMatchObject([1, { effect, reason: refused }]);
+    expect(JSON.parse(json.stdout).ways).toHaveLength(fix === start ? 0 : 2);
+  });
+
+  test('revoke says what the replicas keep, and what is left', async () => {
+    await using place = await createBlockPlace([robotsEntry(closedUrl)], closedUrl);
+    const { code, stdout, stderr } = await place.run(['revoke', ...user, '-o', 'json']);
+    const effect = 'the replicas did not learn of it, so they keep their cached answers';
+    expect([code, JSON.parse(stdout)]).toMatchObject([1, { unpublished: { effect } }]);
+    expect(stderr.endsWith(`sallyport: ${effect}: ${refused}\n  fix: ${ways(quoted)}`)).toBe(true);
+  });
+});
+
+test('without cache.redis, block says that no one is blocked, and what is left', async () => {
+  await using place = await createBlockPlace([robotsEntry(closedUrl)], undefined);
+  const { code, stderr } = await place.run(['block', '--group', 'team:dev', '--for', '1h']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^sallyport: group team:dev is not blocked: nothing was written: block needs cache\.redis, through which/,
+  );
+  expect(stderr).toContain('| grep -F -e team:dev\n');
+  const all = await place.run(['revoke', '--all']);
+  expect(all.stderr).toMatch(
+    /^sallyport: no replica clears what it has cached: nothing was written/,
+  );
+  expect(all.stderr).not.toContain('rolebindings');
+});
+
+test('a block that may have been written is not called undone', () => {
+  const problem = new RedisProblem('timeout', 'no answer in time');
+  const missed = { undone: 'not blocked', doubtful: 'might not be blocked' };
+  const describeEffect = (error: unknown) =>
+    describeWithoutRedis(createTestContext({}), missed, error).effect;
+  expect(describeEffect(problem)).toBe('not blocked');
+  expect(describeEffect(new FixableError('it is not known', 'again', { cause: problem }))).toBe(
+    'might not be blocked',
+  );
+});
+
+test('rights that are missing are not a Redis to start', () => {
+  const problem = new RedisProblem('permission', 'the user is not allowed to do this (HSET)');
+  const { fix } = describeWithoutRedis(createTestContext({}), { undone: 'not blocked' }, problem);
+  expect(fix).toMatch(/^correct the username, password or rights of cache\.redis/);
+});
+
+test('the helpdesk is sent to an administrator', async () => {
+  const environment = { SALLYPORT_HELPDESK: 'sallyport-helpdesk' };
+  await using place = await createBlockPlace([robotsEntry(closedUrl)], closedUrl, { environment });
+  const { stderr } = await place.run(['block', ...user, '--for', '1h']);
+  expect(stderr).toContain('\n    Until then, call an administrator, who can do what docs/');
+  expect(stderr).not.toContain('kubectl');
+});

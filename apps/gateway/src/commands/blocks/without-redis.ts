@@ -1,0 +1,128 @@
+import { RedisProblem } from '@sallyport/redis-connection';
+import { printable } from '../../base/logging/printable.ts';
+import { shellQuoted } from '../../base/shell-quoted.ts';
+import { describeError, FixableError } from '../../config/problems.ts';
+import { MissingCacheRedisError } from '../connections.ts';
+import type { CommandContext } from '../context.ts';
+import type { ReadOptions } from '../options.ts';
+import { printJson } from '../output.ts';
+import { helpdeskScript } from '../printed-commands.ts';
+import type { EntryOptions } from '../users/subject.ts';
+
+/** A way to keep a user out that needs no Redis. */
+interface RemainingWay {
+  readonly effect: string;
+  /** Lines to paste, or to complete where they have a word in capitals. */
+  readonly commands: readonly string[];
+}
+
+/** What it means that a command could not change or read what is in the cache Redis. */
+export interface MissedEffect {
+  /** What is so because nothing was written, such as `user corp:jane is not blocked: nothing was written`. */
+  readonly undone: string;
+  /** The same if it is not known whether the entry was written, or who has it. */
+  readonly doubtful?: string;
+  readonly ways?: readonly RemainingWay[];
+}
+
+/** The section that has all ways, and how long each takes. */
+const section = 'docs/block-and-revoke.md#while-redis-is-down';
+
+/** Names what a command is about, before its token is read and its config is loaded. */
+export function nameOptions({ user, group, digest, jti, sid, all }: EntryOptions): string {
+  if (all) return 'all users';
+  const named = Object.entries({ user, group, token: digest, jti, sid });
+  const texts = named.flatMap(([kind, name]) => (name ? [`${kind} ${printable(name)}`] : []));
+  return texts[0] ?? 'the token';
+}
+
+/** Returns the ways that are left to keep a user, a group, or the unknown user of a token out. */
+export function listRemainingWays({ user, group, all }: EntryOptions): readonly RemainingWay[] {
+  const name = user ?? group;
+  const unbind: RemainingWay = {
+    effect: `remove the rights of ${name === undefined ? 'the user' : printable(name)} immediately: delete each binding that this finds`,
+    commands: [
+      `kubectl get clusterrolebindings,rolebindings -A -o wide | grep -F -e ${name === undefined ? 'NAME' : printable(shellQuoted(name))}`,
+      'kubectl delete -n NAMESPACE BINDING',
+    ],
+  };
+  const stop: RemainingWay = {
+    effect:
+      'let no one in by a token of this gateway, after at most 2m10s: stop all gateways. Client certificates still work',
+    commands: [
+      'systemctl stop sallyport',
+      'kubectl -n sallyport scale deployment sallyport --replicas=0',
+    ],
+  };
+  return all ? [stop] : [unbind, stop];
+}
+
+/**
+ * Runs a command that works through the cache Redis. If it can't, the error says first what that means, then where and why, and then
+ * which ways are left. With `-o json` the same is printed as JSON.
+ *
+ * @throws FixableError in place of an error of Redis, and what `work` throws
+ */
+export async function explainWithoutRedis<Result>(
+  context: CommandContext,
+  { output }: Pick<ReadOptions, 'output'>,
+  effect: MissedEffect,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isOfRedis(error)) throw error;
+    const problem = describeWithoutRedis(context, effect, error);
+    if (output === 'json') printJson(context, problem.json);
+    throw new FixableError(`${problem.effect}: ${problem.reason}`, problem.fix, { cause: error });
+  }
+}
+
+/** Says what it means that the cache Redis failed: in words, and as JSON. */
+export function describeWithoutRedis(
+  context: CommandContext,
+  { undone, doubtful = undone, ways = [] }: MissedEffect,
+  error: unknown,
+) {
+  const { message: reason, fix = proposeFix(error) } = describeError(error);
+  const effect = isPublishedInPart(error) ? doubtful : undone;
+  return {
+    effect,
+    reason,
+    fix: [fix, ...wayLines(context, ways)].join('\n'),
+    json: { effect, reason, fix, ways },
+  };
+}
+
+function isOfRedis(error: unknown): boolean {
+  return (
+    error instanceof RedisProblem ||
+    error instanceof MissingCacheRedisError ||
+    isPublishedInPart(error)
+  );
+}
+
+/** Whether Redis failed when the entry might have been written (engine/revocation/publish.ts, confirmation.ts). */
+function isPublishedInPart(error: unknown): boolean {
+  return error instanceof FixableError && error.cause instanceof RedisProblem;
+}
+
+function proposeFix(error: unknown): string {
+  const isOfRights =
+    error instanceof RedisProblem && ['permission', 'authentication'].includes(error.kind);
+  return isOfRights
+    ? 'correct the username, password or rights of cache.redis (docs/redis.md#permissions), and run the command again'
+    : 'start that Redis, or correct cache.redis, and run the command again';
+}
+
+function wayLines(context: CommandContext, ways: readonly RemainingWay[]): readonly string[] {
+  if (ways.length === 0) return [];
+  if (helpdeskScript(context) !== undefined)
+    return [`Until then, call an administrator, who can do what ${section} says`];
+  return [
+    'These ways need no Redis:',
+    ...ways.flatMap(({ effect, commands }) => [`# ${effect}`, ...commands]),
+    `# all ways, and how long each takes: ${section}`,
+  ];
+}
