@@ -17,11 +17,12 @@ export async function resealFactors(context: CommandContext, options: ReadOption
     }
     return storedRecords;
   };
-  const records = await needFactorStore(context, config, reseal, () =>
-    resealed === 0
-      ? 'nothing was done'
-      : `only ${resealed} of the records are sealed with the first key`,
-  );
+  const records = await needFactorStore(context, config, reseal, {
+    undone: () =>
+      resealed === 0
+        ? 'nothing was done'
+        : `only ${resealed} of the records are sealed with the first key`,
+  });
   const unreadable = records.unreadable.length;
   if (options.output === 'json')
     printJson(context, { resealed, records: records.readable.length, unreadable });
