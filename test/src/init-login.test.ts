@@ -52,14 +52,25 @@ interface Finding {
   readonly check: string;
   readonly result: string;
   readonly detail: string;
+  readonly name?: string;
+}
+
+/** Lists the names of warnings. Other processes of this machine may listen on the ports of the config. */
+async function listWarnings(): Promise<string[]> {
+  const findings = await listFindings();
+  return findings.flatMap(({ name }) => (name === undefined || name === 'in-use' ? [] : [name]));
 }
 
 async function errors(): Promise<string[]> {
+  const findings = await listFindings();
+  return findings.filter(({ result }) => result === 'error').map(({ check }) => check);
+}
+
+async function listFindings(): Promise<readonly Finding[]> {
   const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], {
     cwd: folder,
   });
-  const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
-  return findings.filter(({ result }) => result === 'error').map(({ check }) => check);
+  return JSON.parse(stdout).findings;
 }
 
 /** The printed line, word for word, as Redis reads it from an ACL file. */
@@ -130,6 +141,8 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
   const [, begins = ''] = /^ {2}\S.* sallyport (revoke --all .*)$/m.exec(printed) ?? [];
   const begin = await runCommand(begins.split(' '), { cwd: folder });
   expect(begin).toMatchObject({ code: 0 });
+  // The names of the login server and of the API server are of an example.
+  expect(await listWarnings()).toEqual(['example-names']);
   const [authority, certificate, key] = await Promise.all(
     ['ca.crt', 'client.crt', 'client.key'].map((name) => read(join('kube-apiserver', name))),
   );

@@ -248,6 +248,7 @@ describe('sallyport check', () => {
     expect(of('corp')).toEqual({
       check: 'authenticator corp',
       result: 'warning',
+      name: 'backend',
       detail: expect.stringMatching(
         /its backend works, but: 1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/127\.0\.0\.1:1: .*refused/,
       ),

@@ -197,11 +197,13 @@ test('check reads the certificate, the CAs and the names of the login server', a
       {
         check: 'login',
         result: 'warning',
+        name: 'unsealed-sessions',
         detail: expect.stringContaining('sessions are not sealed'),
       },
       {
         check: 'login TLS',
         result: 'warning',
+        name: 'certificate-host',
         detail: expect.stringMatching(
           /^the login certificate is for .*, and not for login\.example\.com, .*: openssl req .*DNS:login\.example\.com$/,
         ),

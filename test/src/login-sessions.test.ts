@@ -466,7 +466,7 @@ describe.concurrent('a session', () => {
     const operator = operatorIn(gateway.folder, replicas.operator.env);
     const { stdout } = await operator.run(['check', '-o', 'json']);
     expect(JSON.parse(stdout).findings).toContainEqual({
-      ...{ check: 'shared names', result: 'warning' },
+      ...{ check: 'shared names', result: 'warning', name: 'shared-names' },
       detail: expect.stringMatching(
         /^corp, partner: .* in a token or at a login, .*docs\/identity-policy\.md$/,
       ),

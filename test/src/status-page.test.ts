@@ -44,7 +44,7 @@ async function untilSays(page: Page, selector: string, words: string | RegExp): 
 }
 
 /** Reads the labels that a first row has on a phone, where no headings are shown. */
-function labels(page: Page): Promise<string[]> {
+function readLabels(page: Page): Promise<string[]> {
   return page
     .locator('#recent tr')
     .first()
@@ -344,7 +344,7 @@ describe('with a quarter of an hour behind it', () => {
         await page.getByRole('table', { name: 'Recent decisions' }).getByRole('row').count(),
       ).toBe(51);
       expect(await page.getByRole('columnheader').allTextContents()).toContain('Authenticator');
-      expect(await labels(page)).toEqual(
+      expect(await readLabels(page)).toEqual(
         viewport === phone ? ['"user "', '"by "', '"from "'] : ['none', 'none', 'none'],
       );
       expect(await page.getByRole('status').textContent()).toBe('Both authenticators are healthy');

@@ -1,3 +1,4 @@
+import type { WarningName } from '../config/acknowledgements.ts';
 import {
   type ConfigProblem,
   describeError,
@@ -7,11 +8,9 @@ import {
   reworded,
 } from '../config/problems.ts';
 
-/** One row of what `check` prints. */
-export interface Finding {
+interface FindingText {
   /** What was looked at: `server certificate`, `authenticator corp`. Default: the name of the check. */
   readonly check?: string;
-  readonly result: 'ok' | 'warning' | 'error';
   /** What was found. */
   readonly detail: string;
   /** How to fix it. */
@@ -20,12 +19,20 @@ export interface Finding {
   readonly problem?: ConfigProblem;
 }
 
+/** One row of what `check` prints. */
+export type Finding = FindingText &
+  (
+    | { readonly result: 'ok' | 'error' }
+    /** `name` is its name in `check.acknowledge`. */
+    | { readonly result: 'warning'; readonly name: WarningName }
+  );
+
 export type Findings = readonly Finding[];
 
 export type NamedFinding = Finding & { readonly check: string };
 
-export function toFinding(result: Finding['result'], { message, fix }: ProblemWords): Finding {
-  return { result, detail: message, fix };
+export function toError({ message, fix }: ProblemWords): Finding {
+  return { result: 'error', detail: message, fix };
 }
 
 /** Makes the findings of a check that found one thing, and nothing wrong. */
@@ -34,13 +41,19 @@ export function ok(detail: string): Findings {
 }
 
 /** Makes the findings of a check that found one thing, and warns of it. */
-export function warning(detail: string, fix?: string): Findings {
-  return [{ result: 'warning', detail, fix }];
+export function warning(name: WarningName, detail: string, fix?: string): Findings {
+  return [{ result: 'warning', name, detail, fix }];
 }
 
-/** Returns a finding about a place in the config. */
-export function toPlacedFinding(result: Finding['result'], problem: ConfigProblem): Finding {
-  return { ...toFinding(result, placed(problem)), problem };
+/** Returns an error about a place in the config. */
+export function toPlacedError(problem: ConfigProblem): Finding {
+  return { ...toError(placed(problem)), problem };
+}
+
+/** Returns a warning about a place in the config. */
+export function toPlacedWarning(name: WarningName, problem: ConfigProblem): Finding {
+  const { message: detail, fix } = placed(problem);
+  return { result: 'warning', name, detail, fix, problem };
 }
 
 /** Returns what was found and how to fix it on one line, as the JSON of a finding has it. */
@@ -62,8 +75,6 @@ export async function runCheck(
     return (await run()).map(nameFinding);
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause) =>
-      nameFinding(toFinding('error', describeError(reworded(cause, wording)))),
-    );
+    return causes.map((cause) => nameFinding(toError(describeError(reworded(cause, wording)))));
   }
 }

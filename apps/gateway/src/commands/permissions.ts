@@ -66,7 +66,11 @@ async function checkPath(
   const rights = problems.map(({ description }) => description).join(', ');
   const octal = (stats.mode & 0o7777).toString(8).padStart(4, '0');
   const fixes = problems.map(({ fix }) => fix).join(',');
-  return warning(`${path}: ${rights} (mode ${octal})`, `run chmod ${fixes} ${shellQuoted(path)}`);
+  return warning(
+    'permissions',
+    `${path}: ${rights} (mode ${octal})`,
+    `run chmod ${fixes} ${shellQuoted(path)}`,
+  );
 }
 
 type Access = 'r' | 'w';

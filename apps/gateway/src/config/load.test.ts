@@ -33,6 +33,8 @@ describe('a valid config', () => {
         drainTimeout: 20_000,
       },
       admin: { listen: { host: '127.0.0.1', port: 8081 } },
+      check: { acknowledge: [] },
+      acknowledgements: [],
       authenticators: [
         {
           name: 'probe',

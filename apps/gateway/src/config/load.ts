@@ -10,6 +10,7 @@ import {
   issueProblems,
   overlaps,
   type Path,
+  type ProblemWords,
   wording,
 } from './problems.ts';
 import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
@@ -82,6 +83,13 @@ export async function loadConfig(
       ...[filledFile, ...prepared].flatMap(({ warnings }) => warnings),
       ...unlikelyValues(settings, source.value),
     ].map(source.locate),
+    /** The warnings of `check` that are expected. */
+    acknowledgements: settings.check.acknowledge.map((entry, index) => ({
+      ...entry,
+      /** Makes a problem of the entry. */
+      problem: (words: ProblemWords) =>
+        source.locate({ path: ['check', 'acknowledge', index], ...words }),
+    })),
     /** Whether a secret is written in it. */
     hasSecrets: prepared.some((entry) => entry.hasSecrets),
   };

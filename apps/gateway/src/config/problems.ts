@@ -242,7 +242,12 @@ function wordIssue(issue: z.core.$ZodRawIssue): ProblemWords | undefined {
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
     const near = values.length > 1 ? nearest(String(issue.input), values) : undefined;
-    return { message: `must be ${values.join(' or ')}`, fix: near && `did you mean ${near}?` };
+    // Nobody reads a long list in a message.
+    const message =
+      values.length > 12
+        ? `${JSON.stringify(issue.input)} is not one of its ${values.length} values`
+        : `must be ${values.join(' or ')}`;
+    return { message, fix: near && `did you mean ${near}?` };
   }
   if (issue.code === 'too_small') return wordBound('at least', issue.origin, issue.minimum);
   if (issue.code === 'too_big') return wordBound('at most', issue.origin, issue.maximum);

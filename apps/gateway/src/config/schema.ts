@@ -1,5 +1,6 @@
 import { count, duration, size } from '@sallyport/plugin-kit';
 import { z } from 'zod';
+import { acknowledgement } from './acknowledgements.ts';
 import { answerAge, authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
 import {
@@ -324,6 +325,12 @@ export const fileSchema = z.strictObject({
   audit: audit.exactOptional(),
   provenance: provenance.exactOptional(),
   tracing: tracing.exactOptional(),
+  check: section('What `sallyport check` reports.', {
+    acknowledge: z
+      .array(acknowledgement)
+      .default([])
+      .describe('Warnings that `check` counts and does not print. Errors are always printed.'),
+  }),
   log: section('What is logged to standard error.', {
     level: choiceKey('Lowest level that is logged, on standard error.', [
       'trace',

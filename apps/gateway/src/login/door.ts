@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { discardBody, type ErrorAnswer } from '../http/answer-errors.ts';
+import { discardBody } from '../http/answer-errors.ts';
 import { createFairTurns } from '../http/fair-turns.ts';
 import {
   endConnection,
@@ -13,6 +13,7 @@ import {
 import { withoutRest } from '../http/read-body.ts';
 import { createFairLimit, nameNetwork, plain } from '../http/socket-limit.ts';
 import { doorLimits, maxProxies } from './limits.ts';
+import { errorBody } from './login-error.ts';
 import type { AnsweredRequest } from './login-facts.ts';
 import { createAddressLimit, createRateLimit } from './rate-limit.ts';
 
@@ -21,8 +22,6 @@ interface DoorOptions {
   readonly proxies: () => BlockList | undefined;
   /** The headers of every answer, read at each answer of the door. */
   readonly headers: () => Readonly<Record<string, string>>;
-  /** Makes the answer to a request that is refused. */
-  readonly refusal: (request: ServerRequest) => ErrorAnswer | undefined;
   readonly report: (facts: AnsweredRequest) => void;
   /** The milliseconds in which a client must end a body over HTTP/2 that was refused. */
   readonly discardTimeout: number;
@@ -90,7 +89,7 @@ function onceGone({ request: { socket }, response }: DoorVisit, act: () => void)
  */
 export function createDoor(
   answer: (request: IncomingMessage, response: ServerResponse) => unknown,
-  { proxies, headers, refusal, report, discardTimeout, now }: DoorOptions,
+  { proxies, headers, report, discardTimeout, now }: DoorOptions,
 ): (request: ServerRequest, response: ServerAnswer) => void {
   const noProxies = new BlockList();
   const turn = createFairTurns({
@@ -115,20 +114,18 @@ export function createDoor(
     },
   );
   function refuse(request: ServerRequest, response: ServerAnswer): void {
-    const { code = 429, body, headers: ownHeaders } = refusal(request) ?? {};
-    const isPage = typeof body === 'string';
+    response.statusCode = 429;
+    const body = JSON.stringify(errorBody(429, 'too many concurrent requests from this address'));
     const responseHeaders = {
       ...headers(),
-      ...ownHeaders,
-      'Content-Type': `${isPage ? 'text/html' : 'application/json'}; charset=utf-8`,
+      'Retry-After': '1',
+      'Content-Type': 'application/json; charset=utf-8',
     };
-    response.statusCode = code;
     for (const [name, value] of Object.entries(responseHeaders)) response.setHeader(name, value);
-    const text = isPage ? body : JSON.stringify(body);
-    response.end(request.method === 'HEAD' ? undefined : text);
+    response.end(request.method === 'HEAD' ? undefined : body);
     discardBody(
       { req: request as IncomingMessage, res: response as ServerResponse },
-      code,
+      429,
       discardTimeout,
     );
   }

@@ -17,6 +17,7 @@ import { loginConnectionsWithin } from '../login/limits.ts';
 import { startLoginServer } from '../login/login-server.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { startAdminServer } from '../observe/admin/admin.ts';
+import { digestPath } from '../observe/admin/identity.ts';
 import { probeOutput } from '../observe/audit/output.ts';
 import { createAuditTrail } from '../observe/audit/trail.ts';
 import { createHealth } from '../observe/health.ts';
@@ -198,8 +199,10 @@ async function listen(
 ) {
   const { config } = running;
   await using opened = new AsyncDisposableStack();
+  const addresses: ListenAddress[] = [];
   const admin = await startAdminServer({
     listen: config.admin.listen,
+    identity: () => ({ config: digestPath(config.file), addresses }),
     readiness: health.readiness,
     authenticators: health.authenticators,
     metrics: async () => ({
@@ -210,6 +213,7 @@ async function listen(
     logger,
   });
   opened.defer(() => admin.close());
+  addresses.push({ ...config.admin.listen, port: admin.port });
   const openFiles = await openFileLimit();
   const limits = connectionsWithin(openFiles, logger);
   const logins =
@@ -224,6 +228,7 @@ async function listen(
       logger,
     }));
   if (logins) opened.defer(() => logins.close());
+  if (config.login && logins) addresses.push({ ...config.login.listen, port: logins.port });
   const reviews = await startReviewServer({
     settings: () => running.config.server,
     authenticate: (token, context) => running.generation.authenticate(token, context),
@@ -234,5 +239,6 @@ async function listen(
     ...(tls.server && { tls: tls.server }),
   });
   opened.move();
+  addresses.push({ ...config.server.listen, port: reviews.port });
   return { reviews, admin, logins };
 }

@@ -3,18 +3,18 @@ import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { checkAddress } from './check-address.ts';
 
-const check = async (host: string, port: number) =>
-  (await checkAddress('server.listen', { host, port }, [])).map(
-    ({ result, detail }) => `${result}: ${detail}`,
-  );
+const check = async (host: string, port: number, gateway?: { isOfConfig: boolean; on: number }) => {
+  const identity = gateway && {
+    config: '',
+    addresses: [{ host: '127.0.0.1', port: gateway.on }],
+    isOfConfig: gateway.isOfConfig,
+  };
+  const context = { files: [], gateway: Promise.resolve(identity) };
+  const findings = await checkAddress('server.listen', { host, port }, context);
+  return findings.map(({ result, detail }) => `${result}: ${detail}`);
+};
 
-test('an address in use is a warning, and one at which no gateway can listen an error', async () => {
-  await using server = createServer().listen({ host: '127.0.0.1', port: 0 });
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  expect(await check('127.0.0.1', port)).toEqual([
-    expect.stringMatching(/^warning: 127\.0\.0\.1:\d+ is in use/),
-  ]);
+test('an address at which no gateway can listen is an error', async () => {
   expect(await check('127.0.0.1', 0)).toEqual([]);
   // RFC 5737, section 3.
   expect(await check('192.0.2.10', 0)).toEqual([
@@ -24,5 +24,21 @@ test('an address in use is a warning, and one at which no gateway can listen an 
   const name = `${'a'.repeat(64)}.example.com`;
   expect(await check(name, 0)).toEqual([
     expect.stringMatching(/^error: server\.listen: can't listen on a+\.example/),
+  ]);
+});
+
+test('an address in use is a warning, unless the gateway of this config listens there', async () => {
+  await using server = createServer().listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const place = `warning: 127.0.0.1:${port} is in use by`;
+  expect(await check('127.0.0.1', port)).toEqual([`${place} another process`]);
+  expect(await check('127.0.0.1', port, { isOfConfig: true, on: port })).toEqual([]);
+  expect(await check('0.0.0.0', port, { isOfConfig: true, on: port })).toEqual([]);
+  expect(await check('127.0.0.1', port, { isOfConfig: false, on: port })).toEqual([
+    `${place} a gateway with another config file`,
+  ]);
+  expect(await check('127.0.0.1', port, { isOfConfig: true, on: port + 1 })).toEqual([
+    `${place} another process: the gateway of this config runs, and does not listen there`,
   ]);
 });

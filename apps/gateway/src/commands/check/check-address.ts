@@ -1,21 +1,39 @@
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
+import { collide } from '../../config/listen.ts';
 import { describeError } from '../../config/problems.ts';
-import type { ListenAddress } from '../../config/types.ts';
+import type { GatewayConfig, ListenAddress } from '../../config/types.ts';
 import { authority, listen } from '../../http/http-server.ts';
-import { type Findings, toFinding } from '../finding.ts';
+import { askIdentity, digestPath, type GatewayIdentity } from '../../observe/admin/identity.ts';
+import { type Findings, toError, warning } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 
-/**
- * Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there.
- *
- * @param files the files of the config, whose owner shows whether this is the account of the gateway
- */
+interface RunningGateway extends GatewayIdentity {
+  /** Whether it runs with this config file. */
+  readonly isOfConfig: boolean;
+}
+
+/** Asks the gateway at `admin.listen` of the config. */
+export async function findGateway({
+  admin,
+  file,
+}: Pick<GatewayConfig, 'admin' | 'file'>): Promise<RunningGateway | undefined> {
+  const identity = await askIdentity(admin.listen);
+  return identity && { ...identity, isOfConfig: identity.config === digestPath(file) };
+}
+
+interface AddressContext {
+  /** The files of the config, whose owner shows whether this is the account of the gateway. */
+  readonly files: readonly TrustedFile[];
+  readonly gateway: Promise<RunningGateway | undefined>;
+}
+
+/** Checks whether the gateway could listen there, unless it does. */
 export async function checkAddress(
   setting: string,
   address: ListenAddress,
-  files: readonly TrustedFile[],
+  { files, gateway }: AddressContext,
 ): Promise<Findings> {
   const server = createServer();
   try {
@@ -25,26 +43,36 @@ export async function checkAddress(
     const { code } = (error instanceof Error ? error.cause : undefined) as {
       readonly code?: unknown;
     };
-    const inUse = {
-      message: `${authority(address.host, address.port)} is in use, perhaps by this gateway`,
-      fix: 'if another process uses it, stop that process, or choose another port',
-    };
-    const mayWork =
-      code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
-    return [
-      toFinding(
-        mayWork ? 'warning' : 'error',
-        code === 'EADDRINUSE' ? inUse : describeError(error),
-      ),
-    ];
+    if (code === 'EADDRINUSE') return describeUse(address, await gateway);
+    const problem = describeError(error);
+    // A running gateway may have a capability that this process lacks.
+    return code === 'EACCES' && !(await isDeniedToGateway(address, files))
+      ? warning('in-use', problem.message, problem.fix)
+      : [toError(problem)];
   } finally {
     server.close();
   }
 }
 
+/** Names the process that uses an address. */
+function describeUse(address: ListenAddress, gateway: RunningGateway | undefined): Findings {
+  const listens = gateway?.addresses.some((its) => collide(its, address)) ?? false;
+  if (listens && gateway?.isOfConfig) return [];
+  const user = listens ? 'a gateway with another config file' : 'another process';
+  const remark =
+    gateway?.isOfConfig === true
+      ? ': the gateway of this config runs, and does not listen there'
+      : '';
+  return warning(
+    'in-use',
+    `${authority(address.host, address.port)} is in use by ${user}${remark}`,
+    'stop it, or choose another port',
+  );
+}
+
 /**
  * Whether the gateway is denied a port that this account is denied. That is so if root keeps files for the group of this account alone,
- * as systemd-tmpfiles and Kubernetes do, and nothing listens there: a running gateway may have a capability that this process lacks.
+ * as systemd-tmpfiles and Kubernetes do, and nothing listens there.
  */
 async function isDeniedToGateway(
   address: ListenAddress,

@@ -14,7 +14,7 @@ import {
   issuesTokens,
 } from '../../runtime/authenticators.ts';
 import { joinAttempts } from '../connections.ts';
-import { type Finding, type Findings, ok, toPlacedFinding, warning } from '../finding.ts';
+import { type Finding, type Findings, ok, toPlacedError, warning } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 import { checkLookedUpBy, directoryUse } from './check-directories.ts';
 import { checkKnownUsers } from './check-known-users.ts';
@@ -50,7 +50,7 @@ async function tryAuthenticator(
   const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const errors = causes.map((cause) => toPlacedFinding('error', config.problem(cause)));
+    const errors = causes.map((cause) => toPlacedError(config.problem(cause)));
     // Without its file, an attempt to reach the backend says nothing new.
     const findings = [...warnings(() => unusable.length > 0), ...errors];
     return { config, authenticator: undefined, findings: namePackage(config, findings), files: [] };
@@ -114,7 +114,7 @@ function checkLoginAbility(
     ? missingForLogin(authenticator)
     : undefined;
   if (missingAbility === undefined) return [];
-  return [{ check: 'login', ...toPlacedFinding('error', config.loginProblem(missingAbility)) }];
+  return [{ check: 'login', ...toPlacedError(config.loginProblem(missingAbility)) }];
 }
 
 /** Reaches the backend. @returns one finding, or one for each warning */
@@ -125,9 +125,11 @@ async function reach(
   try {
     const texts = await checkInTime(authenticator, answerLimit, use);
     if (texts.length > 0)
-      return texts.flatMap((text) => warning(config.withhold(`its backend works, but: ${text}`)));
+      return texts.flatMap((text) =>
+        warning('backend', config.withhold(`its backend works, but: ${text}`)),
+      );
   } catch (error) {
-    return [toPlacedFinding('error', config.problem(error, "can't use its backend"))];
+    return [toPlacedError(config.problem(error, "can't use its backend"))];
   }
   const hasBackend = authenticator.check !== undefined;
   return ok(hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach');
@@ -151,7 +153,7 @@ async function checkIssuer(
     try {
       const look = (signal: AbortSignal) => issuer.check?.({ sessions }, signal);
       const texts = (await withTimeLimit(answerLimit, noAnswerWithin(answerLimit), look)) ?? [];
-      return texts.flatMap((text) => warning(config.withhold(text)));
+      return texts.flatMap((text) => warning('token-commands', config.withhold(text)));
     } finally {
       await closeMade('token issuer', issuer, config.name, logger);
     }
@@ -175,7 +177,10 @@ function collectWarnings(config: AuthenticatorConfig) {
     const details = Object.entries(fields).map(([key, value]) => {
       return `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`;
     });
-    return warning(config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
+    return warning(
+      'plugin',
+      config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`),
+    );
   };
   return {
     logger,

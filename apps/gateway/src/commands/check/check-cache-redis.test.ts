@@ -51,7 +51,9 @@ async function check(
 
 /** A finding with its fix in the detail. */
 const inJson = ({ fix, ...one }: Finding) => ({ ...one, detail: wholeDetail({ ...one, fix }) });
-const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
+const finding = (result: string, detail: unknown, name?: string) => [
+  { check: 'cache Redis', result, detail, ...(name && { name }) },
+];
 
 const [minimal] = redisUsers['The cache'];
 
@@ -107,7 +109,9 @@ describe('check of the cache Redis', () => {
   test.each(['', '?begun'])('is a warning while its list has the revision "%s"', async (text) => {
     await server.client().set(revision, text);
     const message = /^it has no revocation list, .* let no one in .*, start a gateway, and run: /;
-    expect(await check(server)).toEqual(finding('warning', expect.stringMatching(message)));
+    expect(await check(server)).toEqual(
+      finding('warning', expect.stringMatching(message), 'revocation-list'),
+    );
   });
 
   test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
@@ -146,7 +150,11 @@ describe('check of the cache Redis', () => {
   test('warns of a server whose Lua has known holes', async () => {
     await using proxy = await startOpenLuaProxy(server.port);
     expect(await check(proxy)).toEqual(
-      finding('warning', expect.stringMatching(/CVE-2025-49844.*: update it to Redis 6\.2\.20, /)),
+      finding(
+        'warning',
+        expect.stringMatching(/CVE-2025-49844.*: update it to Redis 6\.2\.20, /),
+        'lua',
+      ),
     );
   });
 
@@ -159,7 +167,11 @@ describe('check of the cache Redis', () => {
     'without the right to $command has the result $result',
     async ({ command, result, message }) => {
       expect(await check(server, `no-${command}`)).toEqual(
-        finding(result, expect.stringMatching(message)),
+        finding(
+          result,
+          expect.stringMatching(message),
+          result === 'warning' ? 'redis-info' : undefined,
+        ),
       );
     },
   );
@@ -204,7 +216,7 @@ test('clocks may differ by 30 s', () => {
   const now = 1_000_000;
   expect([checkClock(now + 30_000, now), checkClock(now - 30_000, now)]).toEqual([[], []]);
   const warning = (pattern: RegExp) => [
-    { result: 'warning', detail: expect.stringMatching(pattern) },
+    { result: 'warning', name: 'clock', detail: expect.stringMatching(pattern) },
   ];
   expect(checkClock(now + 31_000, now).map(inJson)).toEqual(warning(/^its clock is 31s ahead of/));
   expect(checkClock(now - 45_000, now).map(inJson)).toEqual(warning(/^its clock is 45s behind/));

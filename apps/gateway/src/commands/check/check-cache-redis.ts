@@ -11,7 +11,7 @@ import { changeScript, putScript, takeScript } from '../../login/attempts/pendin
 import { unreadableRemark } from '../blocks/remarks.ts';
 import { withCacheRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
-import { type Findings, ok, toFinding, warning } from '../finding.ts';
+import { type Findings, ok, toError, warning } from '../finding.ts';
 import { roundedDuration } from '../times.ts';
 import { evictionProblems, luaProblems, readServers } from './redis-info.ts';
 
@@ -26,7 +26,7 @@ export async function checkCacheRedis(
     await tryRights(redis);
     if (config.login?.browser) await tryLogin(redis);
     const problems = [
-      ...unreadableRemark(listing.unreadable).map((remark) => toFinding('error', remark)),
+      ...unreadableRemark(listing.unreadable).map((remark) => toError(remark)),
       ...checkList(listing, config.cache.redis?.startWithoutBlocks === true),
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, context.now()),
@@ -88,6 +88,7 @@ function checkList(
   if (isWholeList(revision) || startsWithoutBlocks) return [];
   const problem = 'it has no revocation list, since it is new or lost its data';
   return warning(
+    'revocation-list',
     `${problem}: gateways that start let no one in until one that ran before reaches it`,
     'if this Redis is new, start a gateway, and run: sallyport revoke --all',
   );
@@ -112,6 +113,7 @@ export function checkClock(redis: number, now: number): Findings {
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
   return warning(
+    'clock',
     `its clock is ${roundedDuration(difference)} ${place} the clock of this host`,
     'synchronize the clocks',
   );

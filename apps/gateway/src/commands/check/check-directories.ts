@@ -4,7 +4,7 @@ import type { AuthenticatorConfig } from '../../config/types.ts';
 import { joinValues } from '../../engine/directory/with-directory.ts';
 import { directoryProblems } from '../../runtime/assemble-directory.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Findings, toPlacedFinding, warning } from '../finding.ts';
+import { type Findings, toPlacedError, warning } from '../finding.ts';
 import { createList } from './check-known-users.ts';
 
 /** Returns how `directory` of the config uses an authenticator. */
@@ -24,7 +24,7 @@ export function directoryUse(
  * @param created including closed ones. Each that could not be made is an error already
  */
 export function checkDirectoryAbility(created: Parameters<typeof directoryProblems>[0]): Findings {
-  return directoryProblems(created).map((problem) => toPlacedFinding('error', problem));
+  return directoryProblems(created).map((problem) => toPlacedError(problem));
 }
 
 interface CheckedAuthenticator {
@@ -48,13 +48,13 @@ export function checkLookedUpBy({ config, authenticator }: CheckedAuthenticator)
   const fix = `set the option of ${name} that gives its users ${lookUpValue}, or another directory.by`;
   if (lacking.length > 0 && lacking.length === users.length) {
     const detail = `no user of ${name} has ${printable(keyText)}, so none can be looked up in ${directoryName}`;
-    return warning(withhold(detail), fix);
+    return warning('not-looked-up', withhold(detail), fix);
   }
   const list = createList();
   for (const { username } of lacking) list.add(printable(username));
   const detail = `of its users can't be looked up in ${directoryName}, since they don't have ${printable(keyText)}`;
   return list.toFindings(
-    'warning',
+    'not-looked-up',
     (count, listed) => withhold(`${count} ${detail}: ${listed}`),
     fix,
   );

@@ -15,6 +15,7 @@ test('names of an example that are left are listed in one warning', () => {
   expect(checkExamples(config('example.com'))).toEqual([
     {
       result: 'warning',
+      name: 'example-names',
       detail:
         'names of an example are left: server.apiAudiences (https://api.example.com), login.publicUrl (https://login.example.com:8444), ' +
         'login.clusters.prod.server (https://prod.example.com:6443), provenance.keyPrefix (example.com)',

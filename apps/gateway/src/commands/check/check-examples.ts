@@ -27,5 +27,9 @@ export function checkExamples({ server, login, provenance }: NamingConfig): Find
     .filter(([, value]) => ofExamples.test(value))
     .map(([setting, value]) => `${setting} (${value})`);
   if (examples.length === 0) return [];
-  return warning(`names of an example are left: ${examples.join(', ')}`, 'write your own names');
+  return warning(
+    'example-names',
+    `names of an example are left: ${examples.join(', ')}`,
+    'write your own names',
+  );
 }

@@ -6,7 +6,7 @@ import { createFactorStore, replaceScript } from '../../login/factors/factor-sto
 import { withFactorRedis } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import { readAll, unreadableText } from '../factors/list.ts';
-import { type Findings, ok, toFinding } from '../finding.ts';
+import { type Findings, ok, toError } from '../finding.ts';
 import { evictionProblems, luaProblems, persistenceProblems, readServers } from './redis-info.ts';
 
 /** Reaches the Redis of second factors, and tries what the gateway and its commands do there. */
@@ -23,7 +23,7 @@ export async function checkFactorRedis(
     const [unreadableRecord] = unreadable;
     const problems = [
       ...(unreadableRecord
-        ? [toFinding('error', unreadableText(unreadable.length, unreadableRecord.key))]
+        ? [toError(unreadableText(unreadable.length, unreadableRecord.key))]
         : []),
       ...(await serverProblems(redis, secondFactor)),
       ...(await luaProblems(redis, 'factor')),

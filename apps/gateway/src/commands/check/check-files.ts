@@ -69,7 +69,7 @@ export async function checkLogin({
   return [
     ...(await Promise.all([...authorities, runCheck('login', readLogo)])).flat(),
     ...(await checkLoginAuthority(login)),
-    ...(cache.redis === undefined ? warning(unsealed, 'add cache.redis') : []),
+    ...(cache.redis === undefined ? warning('unsealed-sessions', unsealed, 'add cache.redis') : []),
   ];
 }
 
@@ -84,7 +84,7 @@ function authorityProblems(certificates: readonly X509Certificate[], place: stri
     `${place} contains no CA, but the certificate of ${server.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
     'certificate is renewed, and no other server';
   const fix = `write the certificate of the CA that signed it (${server.issuer.replaceAll('\n', ', ')})`;
-  return warning(detail, fix);
+  return warning('cluster-ca', detail, fix);
 }
 
 /**
@@ -105,11 +105,13 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<Findin
   }
   return caFile === undefined
     ? warning(
+        'login-ca',
         `no login.caFile is set, and no CA that this machine knows signed the certificate in ${tls.certFile} (login.tls.certFile), or its ` +
           'chain is not complete: kubectl sallyport would refuse it',
         `${completeChain}, or if the machines of your users know that CA`,
       )
     : warning(
+        'login-ca',
         `login.caFile: the CAs in ${caFile} did not sign the certificate in ${tls.certFile} (login.tls.certFile), or its chain is not ` +
           'complete: kubectl sallyport would refuse it',
         completeChain,
@@ -141,7 +143,7 @@ async function checkTls(
       const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
       return { check: `${certificate} certificate`, result: 'ok', detail };
     }),
-    ...warnings.flatMap((text) => warning(text)),
+    ...warnings.flatMap((text) => warning('certificate', text)),
     ...(await findProblems(server)),
   ];
 }
@@ -162,6 +164,7 @@ async function addressProblems(
     option: '--host',
   });
   return warning(
+    'certificate-host',
     `the server certificate is not for ${host}, the address of server.listen: kube-apiserver would refuse it at ` +
       `https://${authority(host, port)}`,
     `call the gateway by ${certificate.subjectAltName}; or ${reissueText}`,
@@ -182,6 +185,7 @@ async function urlProblem(
     option: '--login',
   });
   return warning(
+    'certificate-host',
     `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would refuse it`,
     `correct login.publicUrl; or ${reissueText}`,
   );

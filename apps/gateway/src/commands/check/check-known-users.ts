@@ -1,11 +1,13 @@
 import { printable } from '../../base/logging/printable.ts';
+import type { WarningName } from '../../config/acknowledgements.ts';
 import { describeCause } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createIdentityPolicy, credentialIdKey } from '../../engine/chain/identity-policy.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, type Findings, warning } from '../finding.ts';
+import { type Findings, toError, warning } from '../finding.ts';
 
 const withoutUid = warning(
+  'no-uid',
   'users of login.authenticators have no uid, so a new user with the same name gets their sessions',
   'set the option that gives users a uid, such as user.attributes.uid',
 );
@@ -57,7 +59,7 @@ export function checkKnownUsers(
       fix,
     ),
     ...doubled.toFindings(
-      'warning',
+      'twice-prefixed',
       (count, listed) =>
         `${count} of its names would have their prefix twice: ${config.withhold(listed)}`,
       'write them without it, or remove username.prefix or groups.prefix of the authenticator',
@@ -77,13 +79,16 @@ export function createList() {
       count += 1;
       if (listed.length < maxListed) listed.push(text);
     },
+    /** @param kind an error, or the name of a warning */
     toFindings(
-      result: Finding['result'],
+      kind: 'error' | WarningName,
       word: (count: number, list: string) => string,
       fix: string,
     ): Findings {
+      if (count === 0) return [];
       const ending = count > listed.length ? `, and ${count - listed.length} more` : '';
-      return count === 0 ? [] : [{ result, detail: word(count, listed.join('; ') + ending), fix }];
+      const detail = word(count, listed.join('; ') + ending);
+      return kind === 'error' ? [toError({ message: detail, fix })] : warning(kind, detail, fix);
     },
   };
 }

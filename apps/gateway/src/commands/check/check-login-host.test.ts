@@ -13,6 +13,7 @@ test('an API server on the host name of the login server is a warning, whatever 
     expect(check(publicUrl, server)).toEqual([
       {
         result: 'warning',
+        name: 'login-host',
         detail:
           'login.publicUrl and login.clusters.prod.server have the same host name (k8s.corp.internal): browsers send the cookies of a login to all services on this name, and accept cookies from them',
         fix: 'give the login server a host name that no other service has',

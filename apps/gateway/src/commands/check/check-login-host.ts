@@ -13,6 +13,7 @@ export function checkLoginHost({ login }: Partial<Pick<GatewayConfig, 'login'>>)
     .filter(([, { server }]) => URL.parse(server)?.hostname === hostname)
     .flatMap(([name]) =>
       warning(
+        'login-host',
         `login.publicUrl and login.clusters.${name}.server have the same host name (${hostname}): browsers send the cookies of a login to all services on this name, and accept cookies from them`,
         'give the login server a host name that no other service has',
       ),

@@ -56,12 +56,14 @@ export async function checkOwner(
   return [
     ...(owned.length > 0
       ? warning(
+          'gateway-files',
           `what decides who gets in belongs to ${gateway}: an attacker who takes over the gateway can change it`,
           `run, as root: chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
         )
       : []),
     ...(isReadable
       ? warning(
+          'ca-key',
           `${key} can be read by ${gateway}: an attacker who takes over the gateway can make certificates that everyone trusts`,
           'keep that key offline (docs/install/certificates.md)',
         )

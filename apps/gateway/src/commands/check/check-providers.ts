@@ -10,7 +10,7 @@ import {
   redirectUri,
 } from '../../runtime/assemble-provider.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
-import { type Finding, type Findings, ok, runCheck, toPlacedFinding, warning } from '../finding.ts';
+import { type Finding, type Findings, ok, runCheck, toPlacedError, warning } from '../finding.ts';
 
 type CheckedAuthenticator = Pick<CreatedAuthenticator, 'config' | 'authenticator'>;
 
@@ -25,9 +25,7 @@ export async function checkProviders(
 ): Promise<Findings> {
   const { login } = config;
   if (login === undefined) return [];
-  const problems = providerProblems(config, created).map((problem) =>
-    toPlacedFinding('error', problem),
-  );
+  const problems = providerProblems(config, created).map((problem) => toPlacedError(problem));
   const answers = Object.entries(login.providers).map(([name, provider]) => {
     const link = created.find(({ config: { name } }) => name === provider.authenticator);
     return link === undefined ? [] : checkProvider(name, provider, link, login);
@@ -55,6 +53,7 @@ async function checkProvider(
   const unchecked: Finding = {
     check,
     result: 'warning',
+    name: 'no-directory',
     detail: `authenticator ${config.name} has no directory, so users who log in at ${name} are not looked up again: a disabled account keeps access for up to ${lifetime}`,
     fix: `add directory to authenticator ${config.name}, or lower login.providers.${name}.ttl; to end access now, use block`,
   };
@@ -66,6 +65,7 @@ function addressWarning({ publicUrl, providers }: LoginConfig): Findings {
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   if (Object.keys(providers).length === 0 || isIP(host) === 0 || isLoopback(host)) return [];
   return warning(
+    'login-address',
     `login.publicUrl: some providers accept no redirect URI with an address such as ${host}`,
     'give the login server a DNS name',
   );

@@ -35,7 +35,7 @@ export function checkSecondFactor(
   ];
   return [
     ...ok(policyText(secondFactor)),
-    ...bypasses.flatMap(({ detail, fix }) => warning(detail, fix)),
+    ...bypasses.flatMap(({ detail, fix }) => warning('second-factor', detail, fix)),
     ...otherTokens(login, created),
   ];
 }

@@ -91,11 +91,12 @@ function joinNames(group: readonly LoginAuthenticator[]): string {
 
 function describe(names: string, place: string): Findings {
   return warning(
+    'shared-names',
     `${names}: they are asked in this order about a name and a password ${place}, and the first one that knows the name decides. ` +
       'A user of a later one whose name an earlier one also knows is refused, even with the right password. If an earlier ' +
       'one refuses names that it does not know (user.unknown: rejected), no user of a later one gets access',
-    'if two of them can have the same name, let their users log in by different names: see "Two directories that share ' +
-      'names" in docs/identity-policy.md',
+    'if two of them can have the same name, let their users log in by different names, and acknowledge this warning: see "Two ' +
+      'directories that share names" in docs/identity-policy.md',
   );
 }
 
@@ -108,6 +109,7 @@ function findSharedPrefixes(configs: readonly CheckedAuthenticator['config'][]):
     const shared =
       prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
     return warning(
+      'shared-prefix',
       `${names}: they have ${shared}, so different people with the same name there are one user to Kubernetes, with all rights of that user`,
       'give each a username.prefix of its own, unless a name is the same person in all of them, or their options keep the names apart',
     );

@@ -25,6 +25,7 @@ export function checkTokenPrefixes(
           ? `tokens of both begin with ${prefix}`
           : `their tokens begin with ${earlier.prefix} and ${prefix}, and one of these begins with the other`;
       return warning(
+        'shared-tokens',
         `${earlier.name} and ${name}: ${prefixes}, so each token of one is also sent to the other, for nothing; ` +
           `and if ${earlier.name} refuses tokens that it does not know, ${name} is never asked`,
         'give each a tokenPrefix of its own',
@@ -43,6 +44,7 @@ export function checkTokenStores(chain: readonly CheckedAuthenticator<'tokenStor
       .filter(({ authenticator }) => authenticator?.tokenStore === tokenStore)
       .flatMap((later) =>
         warning(
+          'shared-store',
           `${describe(earlier)} and ${describe(later)} store the records of their tokens in one place (${tokenStore}), so ` +
             'token list and revoke for one also show and revoke tokens of the other',
           'give one of them a place of its own, such as another keyPrefix. Tokens under the old keyPrefix become unknown',

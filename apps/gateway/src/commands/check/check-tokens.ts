@@ -42,7 +42,7 @@ function checkAudiences(
       if (audiences.some((audience) => accepted.has(audience) || clients.includes(audience)))
         return [];
       const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${reason}`;
-      return warning(printable(config.withhold(detail)), fix);
+      return warning('token-audiences', printable(config.withhold(detail)), fix);
     });
   } catch (error) {
     return [
@@ -66,5 +66,5 @@ function checkRecognition(
     'the plugin has no recognizes(), so its backend gets each token that no authenticator before it has decided, including ' +
     'tokens and passwords of users of the others';
   const fix = 'use a plugin that recognizes its tokens, or trust its backend with all of them';
-  return warning(detail, fix);
+  return warning('unrecognized-tokens', detail, fix);
 }

@@ -329,7 +329,7 @@ describe('check of files', () => {
         /^warning config: gateway\.yaml:\d+:\d+: authenticators\[0\]\.options\.bind\.password: .* is a secret that is written in this file/,
       ),
       expect.stringContaining(
-        `warning server.listen: ${server} is in use, perhaps by this gateway: if another`,
+        `warning server.listen: ${server} is in use by a gateway with another config file: stop it, or`,
       ),
       expect.stringContaining(`warning admin.listen: ${admin} is in use`),
       expect.stringMatching(
@@ -383,6 +383,7 @@ test('warns of tokens that are taken for those of another authenticator', async 
   expect(findings).toContainEqual({
     check: 'token prefixes',
     result: 'warning',
+    name: 'shared-tokens',
     detail: expect.stringMatching(
       /^ci and robots: their tokens begin with slp_ and slp_ci_, .*for nothing.*robots is never asked: give each a tokenPrefix of its own$/,
     ),
@@ -404,6 +405,52 @@ test('check quotes nothing of a config that a terminal obeys, or that looks like
   const column = stdout.indexOf('DETAIL');
   expect(stdout).not.toContain('\u001b');
   expect(stdout).not.toMatch(new RegExp(`^ {0,${column + 2}}fix: evil`, 'm'));
+});
+
+test('check has one quiet line about the gateway that runs with its config, and warns of that gateway in a copy of it', async () => {
+  const setup = { admin: { statusPage: false }, authenticators: [staticAuthenticator] };
+  await using checked = await createConfigFolder(setup, tokens());
+  await using running = await startGatewayIn(checked.folder);
+  const [server, admin] = [new URL(running.url).host, new URL(running.adminUrl).host];
+  const config = configText({ ...setup, server: { listen: server }, admin: { listen: admin } });
+  await checked.write('gateway.yaml', config);
+  await checked.write('copy.yaml', config);
+  const { stdout } = await checked.run(['check']);
+  expect(stdout).toMatch(
+    new RegExp(
+      `^gateway +ok +runs with this config file, and listens on ${admin}, ${server}$`,
+      'm',
+    ),
+  );
+  expect(stdout).toMatch(/\n\n0 errors, 0 warnings\n$/);
+  const copied = await checked.run(['check', '--config', 'copy.yaml']);
+  expect(
+    copied.stdout.match(/is in use by a gateway with another config file \[in-use\]/g),
+  ).toHaveLength(2);
+  expect(copied.stdout).toMatch(/\n\n0 errors, 2 warnings\n$/);
+});
+
+test('check counts a warning that the config acknowledges, and shows it only in JSON, with the reason', async () => {
+  const acknowledge = [{ warning: 'example-names', about: 'login.example.com', reason: 'a lab' }];
+  await using checked = await createConfigFolder(
+    {
+      server: { apiAudiences: ['https://login.example.com'] },
+      authenticators: [staticAuthenticator],
+      check: { acknowledge },
+    },
+    tokens(),
+  );
+  const { code, stdout } = await checked.run(['check']);
+  expect([code, stdout]).toEqual([0, expect.not.stringContaining('names of an example')]);
+  expect(stdout).toMatch(/\n\n0 errors, 0 warnings, 1 acknowledged\n$/);
+  const { findings } = JSON.parse((await checked.run(['check', '-o', 'json'])).stdout);
+  expect(findings).toContainEqual({
+    check: 'config',
+    result: 'acknowledged',
+    name: 'example-names',
+    detail: expect.stringMatching(/^names of an example are left: .*: write your own names$/),
+    reason: 'a lab',
+  });
 });
 
 test('check passes a good config, with a table', async () => {

@@ -5,10 +5,12 @@ import { builtInPlugins } from '../../config/plugins.ts';
 import { ConfigError, onTwoLines } from '../../config/problems.ts';
 import { configFile } from '../config-file.ts';
 import type { CommandContext } from '../context.ts';
-import { type NamedFinding, runCheck, toPlacedFinding, wholeDetail } from '../finding.ts';
+import { type NamedFinding, runCheck, toPlacedError, wholeDetail } from '../finding.ts';
 import type { ConfigOptions, ReadOptions } from '../options.ts';
 import { columns, type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
+import { type AcknowledgedFinding, acknowledge } from './acknowledge.ts';
 import { remarkOtherAccount } from './check-account.ts';
+import { findGateway } from './check-address.ts';
 import { tryAuthenticators } from './check-authenticators.ts';
 import { listFiles } from './check-files.ts';
 import { checks, listAllFiles } from './checks.ts';
@@ -34,31 +36,54 @@ export async function check(context: CommandContext, options: ReadOptions): Prom
     }));
     printJson(context, { findings: inJson });
   } else {
+    const shown = findings.filter((finding) => finding.result !== 'acknowledged');
     // This is not printTable, since a detail may have several lines.
-    const rows = findings.map(({ check: name, result, detail, fix }) => [
-      printable(name),
-      result,
-      onTwoLines({ message: detail, fix }),
+    const rows = shown.map((finding) => [
+      printable(finding.check),
+      finding.result,
+      onTwoLines({ message: nameWarning(finding), fix: finding.fix }),
     ]);
     context.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
+    context.stdout.write(`\n${summarize(findings)}\n`);
   }
   return findings.some(({ result }) => result === 'error') ? exitCodes.failure : exitCodes.success;
+}
+
+/** Adds the name of a warning to its text: `check.acknowledge` takes it. */
+function nameWarning(finding: NamedFinding): string {
+  return finding.result === 'warning' ? `${finding.detail} [${finding.name}]` : finding.detail;
+}
+
+function summarize(findings: Awaited<ReturnType<typeof inspect>>): string {
+  const counts = Map.groupBy(findings, ({ result }) => result);
+  const count = (result: (typeof findings)[number]['result']) => counts.get(result)?.length ?? 0;
+  const [errors, warnings, acknowledged] = [
+    count('error'),
+    count('warning'),
+    count('acknowledged'),
+  ];
+  return [
+    `${errors} ${errors === 1 ? 'error' : 'errors'}`,
+    `${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
+    ...(acknowledged > 0 ? [`${acknowledged} acknowledged`] : []),
+  ].join(', ');
 }
 
 /** Reports all errors of the config in one run. What it names is checked once it has none, since no gateway runs on a part of it. */
 async function inspect(
   command: CommandContext,
   options: ReadOptions,
-): Promise<readonly NamedFinding[]> {
+): Promise<readonly (NamedFinding | AcknowledgedFinding)[]> {
   try {
     const config = await loadConfig(await configFile(command, options), command.environment);
     const authenticators = tryAuthenticators(config);
-    const context = { command, config, files: listFiles(config), authenticators };
+    const gateway = findGateway(config);
+    const context = { command, config, files: listFiles(config), gateway, authenticators };
     const findings = await Promise.all(
       checks.map(({ name, run }) => runCheck(name, () => run(context))),
     );
     await remarkOtherAccount(command, await listAllFiles(context));
-    return findings.flat();
+    return acknowledge(findings.flat(), config.acknowledgements);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     printRemark(
@@ -66,9 +91,6 @@ async function inspect(
       'this config has errors, so its files, addresses and backends were not checked',
       'correct the config, and run check again',
     );
-    return error.problems.map((problem) => ({
-      check: 'config',
-      ...toPlacedFinding('error', problem),
-    }));
+    return error.problems.map((problem) => ({ check: 'config', ...toPlacedError(problem) }));
   }
 }

@@ -8,6 +8,7 @@ test('checks are printed in this order, under these names', () => {
     'config',
     'login',
     'TLS',
+    'gateway',
     'server.listen',
     'admin.listen',
     'login.listen',

@@ -1,9 +1,11 @@
+import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
+import { authority } from '../../http/http-server.ts';
 import { probeOutput } from '../../observe/audit/output.ts';
 import type { CommandContext } from '../context.ts';
-import { type Findings, ok, toPlacedFinding } from '../finding.ts';
+import { type Findings, ok, toPlacedWarning } from '../finding.ts';
 import { checkPermissions, type TrustedFile } from '../permissions.ts';
-import { checkAddress } from './check-address.ts';
+import { checkAddress, type findGateway } from './check-address.ts';
 import type { TriedAuthenticator } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkDirectoryAbility } from './check-directories.ts';
@@ -23,6 +25,8 @@ export interface CheckContext {
   readonly config: GatewayConfig;
   /** The files that the config names. */
   readonly files: readonly TrustedFile[];
+  /** The gateway that runs at the addresses of the config. */
+  readonly gateway: ReturnType<typeof findGateway>;
   /** A promise, since the other checks do not wait for the backends of authenticators. */
   readonly authenticators: Promise<readonly TriedAuthenticator[]>;
 }
@@ -41,6 +45,7 @@ export const checks: readonly Check[] = [
   { name: 'config', run: ({ config }) => checkExamples(config) },
   { name: 'login', run: ({ config }) => checkLoginHost(config) },
   { name: 'TLS', run: ({ command, config }) => checkCertificates(command, config) },
+  { name: 'gateway', run: async ({ gateway }) => describeGateway(await gateway) },
   checkListen('server'),
   checkListen('admin'),
   checkListen('login'),
@@ -83,16 +88,22 @@ export const checks: readonly Check[] = [
 ];
 
 const toWarning = (problem: GatewayConfig['warnings'][number]) =>
-  toPlacedFinding('warning', problem);
+  toPlacedWarning('config', problem);
+
+function describeGateway(gateway: Awaited<CheckContext['gateway']>): Findings {
+  if (!gateway?.isOfConfig) return [];
+  const addresses = gateway.addresses.map(({ host, port }) => authority(host, port));
+  return ok(`runs with this config file, and listens on ${printable(addresses.join(', '))}`);
+}
 
 /** Checks the address of a server, if the config has this server. */
 function checkListen(section: 'server' | 'admin' | 'login'): Check {
   const name = `${section}.listen`;
   return {
     name,
-    run: async ({ config, files }) => {
-      const server = config[section];
-      return server === undefined ? [] : checkAddress(name, server.listen, files);
+    run: async (context) => {
+      const server = context.config[section];
+      return server === undefined ? [] : checkAddress(name, server.listen, context);
     },
   };
 }

@@ -21,6 +21,7 @@ test.each([
     expected: [
       {
         result: 'warning',
+        name: 'redis-info',
         detail: 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
       },
     ],

@@ -19,7 +19,7 @@ export async function readServers(redis: ProbedRedis, use: RedisUse, question: s
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
     const detail = `INFO failed, so it is unknown whether ${question}: ${error.message}`;
-    return { problem: warning(detail) };
+    return { problem: warning('redis-info', detail) };
   }
 }
 
@@ -34,7 +34,10 @@ export function evictionProblems(
   if (evicting.length === 0) return [];
   const [policy] = evicting;
   return policy === undefined
-    ? warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')
+    ? warning(
+        'redis-info',
+        'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction',
+      )
     : [
         {
           result: 'error',
@@ -47,7 +50,7 @@ export function evictionProblems(
 /** Finds a Redis whose Lua has known holes: who may run scripts there could take it over. */
 export async function luaProblems(redis: ProbedRedis, use: RedisUse): Promise<Findings> {
   const problem = await redis.probe(use, findLuaProblem);
-  return problem ? [{ result: 'warning', ...problem }] : [];
+  return problem ? [{ result: 'warning', name: 'lua', ...problem }] : [];
 }
 
 /** Finds a Redis that loses second factors when it restarts. @param effect what follows then */
@@ -57,12 +60,12 @@ export function persistenceProblems(servers: readonly ServerInfo[], effect: stri
   const { aof_enabled: enabled, rdb_last_bgsave_time_sec: lastSnapshot } = volatile;
   if (enabled === undefined) {
     const detail = `INFO does not show aof_enabled, so it is unknown whether a restart loses all second factors`;
-    return warning(detail);
+    return warning('redis-info', detail);
   }
   // INFO does not show save points. rdb_last_bgsave_time_sec is -1 until a snapshot was made.
   const detail =
     lastSnapshot === '-1'
       ? `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all second factors, and ${effect}`
       : 'it has no append-only file: a crash undoes what was written after its last snapshot, so factors that were added since are gone, and codes and factors that were used up or removed since are valid again';
-  return warning(detail, 'set appendonly yes (docs/redis.md)');
+  return warning('persistence', detail, 'set appendonly yes (docs/redis.md)');
 }

@@ -59,10 +59,7 @@ async function renewRecoveryCodes(visit: FactorsVisit): Promise<void> {
     const revision = await endOtherLogins(visit, 'recovery codes renewed');
     // The codes are shown once. An outage of the other Redis must not lose them.
     await keepGrant(visit, result.grant, revision).catch(() => false);
-    return showPage(
-      page,
-      recoveryCodesPage({ path, codes: result.recoveryCodes, areRenewed: true }),
-    );
+    return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
   }
   facts.reason = result.kind;
   throw enrolmentEnded();

@@ -14,6 +14,7 @@ async function start(
     listen: { host: '127.0.0.1', port: 0 },
     readiness: () => [],
     authenticators: async () => [],
+    identity: () => ({ config: '', addresses: [] }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'up 1\n' }),
     statusPage: {
       isShown: () => false,

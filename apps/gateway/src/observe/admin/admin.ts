@@ -13,6 +13,7 @@ import { StatusError } from '../../http/kubernetes-status.ts';
 import { createSocketLimit } from '../../http/socket-limit.ts';
 import { type HealthChecks, healthAnswer } from '../health.ts';
 import { createStatusPage, requireLocalHost, type StatusPageSource } from '../status-page/route.ts';
+import { type GatewayIdentity, identityPath } from './identity.ts';
 
 export interface AdminServerOptions {
   readonly listen: ListenAddress;
@@ -20,6 +21,7 @@ export interface AdminServerOptions {
   readonly readiness: () => HealthChecks;
   /** The checks that `/readyz?verbose` shows as well, read at each request. They do not decide readiness. */
   readonly authenticators: () => Promise<HealthChecks>;
+  readonly identity: () => GatewayIdentity;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
   readonly logger: Logger;
@@ -123,6 +125,9 @@ function createAdminApp(options: AdminServerOptions): Koa {
       name: `authenticator/${note.name}`,
     }));
     answerHealth(context, logger, 'readyz', checks, notes);
+  });
+  router.get(identityPath, (context) => {
+    context.body = options.identity();
   });
   router.get('/metrics', async (context) => {
     const { contentType, body } = await metrics();

@@ -10,6 +10,7 @@ async function start(host: string, isShown: () => boolean) {
   const server = await startAdminServer({
     listen: { host, port: 0 },
     readiness: () => [],
+    identity: () => ({ config: '', addresses: [] }),
     authenticators: async () => [],
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
     statusPage: { isShown, document: async () => document },

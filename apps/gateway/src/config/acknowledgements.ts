@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { choiceKey, textKey } from './keys.ts';
+
+/** The names of the warnings of `sallyport check`, which it prints in brackets. */
+export const warningNames = [
+  'acknowledgement',
+  'backend',
+  'ca-key',
+  'certificate',
+  'certificate-host',
+  'clock',
+  'cluster-ca',
+  'config',
+  'example-names',
+  'gateway-files',
+  'in-use',
+  'login-address',
+  'login-ca',
+  'login-host',
+  'lua',
+  'no-directory',
+  'no-uid',
+  'not-looked-up',
+  'permissions',
+  'persistence',
+  'plugin',
+  'redis-info',
+  'revocation-list',
+  'second-factor',
+  'shared-names',
+  'shared-prefix',
+  'shared-store',
+  'shared-tokens',
+  'token-audiences',
+  'token-commands',
+  'twice-prefixed',
+  'unrecognized-tokens',
+  'unsealed-sessions',
+] as const;
+
+export type WarningName = (typeof warningNames)[number];
+
+/** What each of these warns of gets worse by itself, or lets in whoever takes over the gateway. */
+const unacceptable: readonly WarningName[] = [
+  'acknowledgement',
+  'ca-key',
+  'certificate',
+  'clock',
+  'gateway-files',
+  'in-use',
+  'revocation-list',
+];
+
+/** Each of these is the name of warnings about different things. */
+const broad: readonly WarningName[] = ['backend', 'config', 'permissions', 'plugin'];
+
+/** The schema of an entry of `check.acknowledge`. */
+export const acknowledgement = z
+  .strictObject({
+    warning: choiceKey(
+      `The name that \`check\` prints in brackets. Not ${unacceptable.join(', ')}: fix those.`,
+      warningNames,
+    ),
+    about: textKey(
+      `Words of the warning that tell it from others of its name, such as an authenticator or a file. Default: all of that name. Required for ${broad.join(', ')}.`,
+    ).exactOptional(),
+    reason: textKey('Why this is as it should be.'),
+  })
+  .superRefine(({ warning, about }, context) => {
+    const complain = (key: string, problem: string, fix: string) =>
+      context.addIssue({ code: 'custom', path: [key], params: { problem, fix, at: 'key' } });
+    if (unacceptable.includes(warning))
+      complain('warning', `${warning} can't be acknowledged`, 'do what check says about it');
+    if (broad.includes(warning) && about === undefined)
+      complain(
+        'about',
+        `is missing: different warnings have the name ${warning}`,
+        'write words of the warning, such as the name of an authenticator or a file',
+      );
+  });
