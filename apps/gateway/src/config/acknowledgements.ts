@@ -24,6 +24,7 @@ export const warningNames = [
   'permissions',
   'persistence',
   'plugin',
+  'privileged-port',
   'redis-info',
   'revocation-list',
   'second-factor',

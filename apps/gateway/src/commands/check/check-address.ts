@@ -43,22 +43,29 @@ export async function checkAddress(
     const { code } = (error instanceof Error ? error.cause : undefined) as {
       readonly code?: unknown;
     };
-    if (code === 'EADDRINUSE') return describeUse(address, await gateway);
-    const problem = describeError(error);
+    const running = await gateway;
     // A running gateway may have a capability that this process lacks.
+    if (running?.isOfConfig && listensOn(address, running)) return [];
+    if (code === 'EADDRINUSE') return describeUse(address, running);
+    const problem = describeError(error);
     return code === 'EACCES' && !(await isDeniedToGateway(address, files))
-      ? warning('in-use', problem.message, problem.fix)
+      ? warning('privileged-port', problem.message, problem.fix)
       : [toError(problem)];
   } finally {
     server.close();
   }
 }
 
+function listensOn(address: ListenAddress, { addresses }: GatewayIdentity): boolean {
+  return addresses.some((its) => collide(its, address));
+}
+
 /** Names the process that uses an address. */
 function describeUse(address: ListenAddress, gateway: RunningGateway | undefined): Findings {
-  const listens = gateway?.addresses.some((its) => collide(its, address)) ?? false;
-  if (listens && gateway?.isOfConfig) return [];
-  const user = listens ? 'a gateway with another config file' : 'another process';
+  const user =
+    gateway !== undefined && listensOn(address, gateway)
+      ? 'a gateway with another config file'
+      : 'another process';
   const remark =
     gateway?.isOfConfig === true
       ? ': the gateway of this config runs, and does not listen there'
