@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { choiceKey, textKey } from './keys.ts';
 
 /** The names of the warnings of `sallyport check`, which it prints in brackets. */
-export const warningNames = [
+const warningNames = [
   'acknowledgement',
   'backend',
   'ca-key',

@@ -18,17 +18,17 @@ export function acknowledge(
   findings: readonly NamedFinding[],
   acknowledgements: readonly Acknowledgement[],
 ): readonly (NamedFinding | AcknowledgedFinding)[] {
-  const used = new Set<Acknowledgement>();
+  const covering = new Set<Acknowledgement>();
   const separated = findings.map((finding) => {
-    const covering = acknowledgements.filter((entry) => covers(entry, finding));
-    for (const entry of covering) used.add(entry);
-    const [first] = covering;
-    return first === undefined
+    const entries = acknowledgements.filter((entry) => covers(entry, finding));
+    for (const entry of entries) covering.add(entry);
+    const [entry] = entries;
+    return entry === undefined
       ? finding
-      : { ...finding, result: 'acknowledged' as const, reason: first.reason };
+      : { ...finding, result: 'acknowledged' as const, reason: entry.reason };
   });
   if (findings.some(({ result }) => result === 'error')) return separated;
-  const unused = acknowledgements.filter((entry) => !used.has(entry));
+  const unused = acknowledgements.filter((entry) => !covering.has(entry));
   return [
     ...separated,
     ...unused.map((entry) => ({
