@@ -106,7 +106,9 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     runCommand(['check'], { cwd: unit.logs, through: unit.through(account) });
   expect(await check()).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/\n0 errors, 0 warnings\n$/),
+    stdout: expect.stringMatching(
+      /^[^[]* \[example-names\]\n[^[]* \[revocation-list\]\n[^[]*\n0 errors, 2 warnings\n$/,
+    ),
     stderr: `sallyport: using config ${file}\n`,
   });
   expect((await check('root')).stderr).toMatch(
@@ -124,6 +126,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
   );
   const operator = operatorIn(unit.folder, {});
   expect(await operator.run(['revoke', '--all'])).toMatchObject({ code: 0 });
+  expect((await check()).stdout).toMatch(/^[^[]* \[example-names\]\n[^[]*\n0 errors, 1 warning\n$/);
 
   const robot = await operator.create('--user', 'ci', '--group', 'builders');
   using http1 = http1Client(gateway.url, client);
