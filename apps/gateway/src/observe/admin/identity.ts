@@ -7,6 +7,9 @@ import type { ListenAddress } from '../../config/types.ts';
 /** The path of the identity at `admin.listen`. */
 export const identityPath = '/identity.json';
 
+/** Maximum number of bytes of an identity. */
+const maxLength = 4096;
+
 const identitySchema = z.object({
   /** See {@link digestPath}. */
   config: z.string(),
@@ -33,8 +36,10 @@ export async function askIdentity({
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   const signal = AbortSignal.timeout(2_000);
   // No proxy of the environment is used. A connection to 0.0.0.0 or :: reaches this machine.
-  get({ host, port, path: identityPath, agent: false, signal }, (answer) => {
-    json(answer).then(resolve, reject);
+  const request = get({ host, port, path: identityPath, agent: false, signal }, (answer) => {
+    // Another process may listen there, and send without end.
+    if (Number(answer.headers['content-length']) <= maxLength) json(answer).then(resolve, reject);
+    else request.destroy(new Error('this is no identity'));
   }).on('error', reject);
   try {
     return identitySchema.safeParse(await promise).data;
