@@ -41,7 +41,10 @@ const warningNames = [
 
 export type WarningName = (typeof warningNames)[number];
 
-/** What each of these warns of gets worse by itself, or lets in whoever takes over the gateway. */
+/**
+ * No reason makes these right: each gets worse with time, keeps a gateway from starting, or lets whoever takes over the gateway decide who
+ * gets in.
+ */
 const unacceptable: readonly WarningName[] = [
   'acknowledgement',
   'ca-key',
