@@ -66,7 +66,7 @@ export const acknowledgement = z
       warningNames,
     ),
     about: textKey(
-      `Words of the warning that tell it from others of its name, such as an authenticator or a file. Default: all of that name. Required for ${broad.join(', ')}.`,
+      `Words of the warning, such as an authenticator or a file. Default: all of that name. Required for ${broad.join(', ')}.`,
     ).exactOptional(),
     reason: textKey('Why this is as it should be.'),
   })
