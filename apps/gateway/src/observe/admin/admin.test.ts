@@ -56,6 +56,7 @@ describe('the admin address', () => {
         '/livez',
         '/readyz',
         '/readyz?verbose',
+        '/identity.json',
         '/metrics',
         '/none',
         '//',
