@@ -63,9 +63,9 @@ function requireSvg(text: string): void {
   const [root] = /^<svg(\s[^>]*)?>/.exec(svg) ?? [];
   if (root === undefined && !/<!ENTITY\b/i.test(text))
     throw new FixableError('is not a PNG or SVG image', 'save the logo as PNG or SVG');
-  const [part] = refusedParts.find(([, pattern]) => pattern.test(text)) ?? [];
-  if (part !== undefined)
-    throw new FixableError(`contains ${part}`, 'save it as a plain SVG, or as PNG');
+  const [refusedPart] = refusedParts.find(([, pattern]) => pattern.test(text)) ?? [];
+  if (refusedPart !== undefined)
+    throw new FixableError(`contains ${refusedPart}`, 'save it as a plain SVG, or as PNG');
   const isWhole = /<\/svg>\s*(<!--.*?-->\s*)*$/s.test(svg);
   // A browser shows no image without the namespace.
   if (!isWhole || !namespace.test(root ?? ''))

@@ -29,15 +29,19 @@ export interface MissedEffect {
 const section = 'docs/block-and-revoke.md#while-redis-is-down';
 
 /** Names what a command is about, before its token is read and its config is loaded. */
-export function nameOptions({ user, group, digest, jti, sid, all }: EntryOptions): string {
-  if (all) return 'all users';
-  const named = Object.entries({ user, group, token: digest, jti, sid });
-  const texts = named.flatMap(([kind, name]) => (name ? [`${kind} ${printable(name)}`] : []));
+export function nameOptions({ user, group, digest, jti, sid, all: isAll }: EntryOptions): string {
+  if (isAll) return 'all users';
+  const names = Object.entries({ user, group, token: digest, jti, sid });
+  const texts = names.flatMap(([kind, name]) => (name ? [`${kind} ${printable(name)}`] : []));
   return texts[0] ?? 'the token';
 }
 
 /** Returns the ways that are left to keep a user, a group, or the unknown user of a token out. */
-export function listRemainingWays({ user, group, all }: EntryOptions): readonly RemainingWay[] {
+export function listRemainingWays({
+  user,
+  group,
+  all: isAll,
+}: EntryOptions): readonly RemainingWay[] {
   const name = user ?? group;
   const unbind: RemainingWay = {
     effect: `remove the rights of ${name === undefined ? 'the user' : printable(name)} immediately: delete each binding that this finds`,
@@ -54,7 +58,7 @@ export function listRemainingWays({ user, group, all }: EntryOptions): readonly 
       'kubectl -n sallyport scale deployment sallyport --replicas=0',
     ],
   };
-  return all ? [stop] : [unbind, stop];
+  return isAll ? [stop] : [unbind, stop];
 }
 
 /**
@@ -82,7 +86,7 @@ export async function explainWithoutRedis<Result>(
 /** Says what it means that the cache Redis failed: in words, and as JSON. */
 export function describeWithoutRedis(
   context: CommandContext,
-  { undone, doubtful = undone, ways = [] }: MissedEffect,
+  { undone, doubtful = undone, ways: remainingWays = [] }: MissedEffect,
   error: unknown,
 ) {
   const { message: reason, fix = proposeFix(error) } = describeError(error);
@@ -90,8 +94,8 @@ export function describeWithoutRedis(
   return {
     effect,
     reason,
-    fix: [fix, ...wayLines(context, ways)].join('\n'),
-    json: { effect, reason, fix, ways },
+    fix: [fix, ...describeWays(context, remainingWays)].join('\n'),
+    json: { effect, reason, fix, ways: remainingWays },
   };
 }
 
@@ -116,13 +120,16 @@ function proposeFix(error: unknown): string {
     : 'start that Redis, or correct cache.redis, and run the command again';
 }
 
-function wayLines(context: CommandContext, ways: readonly RemainingWay[]): readonly string[] {
-  if (ways.length === 0) return [];
+function describeWays(
+  context: CommandContext,
+  remainingWays: readonly RemainingWay[],
+): readonly string[] {
+  if (remainingWays.length === 0) return [];
   if (helpdeskScript(context) !== undefined)
     return [`Until then, call an administrator, who can do what ${section} says`];
   return [
     'These ways need no Redis:',
-    ...ways.flatMap(({ effect, commands }) => [`# ${effect}`, ...commands]),
+    ...remainingWays.flatMap(({ effect, commands }) => [`# ${effect}`, ...commands]),
     `# all ways, and how long each takes: ${section}`,
   ];
 }

@@ -38,8 +38,10 @@ function hasExcess({ args, registeredArguments }: Pick<Command, 'args' | 'regist
 }
 
 function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>): string {
-  const wanted = command.registeredArguments.map((argument) => ` <${argument.name()}> and`).join();
-  return `error: too many arguments: ${command.name()} takes only${wanted} options. They are not repeated here, since they might be secrets`;
+  const operands = command.registeredArguments
+    .map((argument) => ` <${argument.name()}> and`)
+    .join();
+  return `error: too many arguments: ${command.name()} takes only${operands} options. They are not repeated here, since they might be secrets`;
 }
 
 /** Commander quotes the whole word of an unknown option: `--token=…`. No command is as long as most tokens. */

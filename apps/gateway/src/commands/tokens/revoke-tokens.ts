@@ -194,9 +194,14 @@ async function forget(
       doubtful: 'not all replicas might have learned of it, and others keep their cached answers',
       ways: listRemainingWays(options),
     };
-    const { effect: kept, reason, fix, json } = describeWithoutRedis(context, missed, error);
+    const {
+      effect: missedEffect,
+      reason,
+      fix,
+      json,
+    } = describeWithoutRedis(context, missed, error);
     print(lingering + advice, json);
-    printRemark(context, `${kept}: ${reason}`, fix);
+    printRemark(context, `${missedEffect}: ${reason}`, fix);
     return exitCodes.failure;
   }
 }
