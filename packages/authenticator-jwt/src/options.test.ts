@@ -63,7 +63,10 @@ testRefusals(
   (changed: object) =>
     complaints(writtenOptions(changed)).map((complaint) => complaint.replace('issuers.0.', '')),
   [
-    [ofIssuer({ url: 'http://idp.example.com' }), 'issuer.url: must be a URL with https…'],
+    [
+      ofIssuer({ url: 'http://idp.example.com' }),
+      'issuer.url: uses clear text: anyone on the network path could let in any user: write https…',
+    ],
     [
       ofIssuer({ url: 'https://a:b@idp.example.com' }),
       'issuer.url: must have no name or password…',

@@ -51,6 +51,10 @@ function httpsUrl(description: string): z.ZodType<string> {
     if ('problem' in parsed) return parsed;
     const url = URL.parse(parsed.value);
     const fix = `write ${example}`;
+    if (url?.protocol === 'http:') {
+      const problem = 'uses clear text: anyone on the network path could let in any user';
+      return { problem, fix: `write https, such as ${example}` };
+    }
     if (url?.protocol !== 'https:') return { problem: 'must be a URL with https', fix };
     if (url.username || url.password)
       return { problem: 'must have no name or password in it', fix };

@@ -17,7 +17,7 @@ import {
   valueAt,
 } from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
-import type { FileConfig } from './schema.ts';
+import { type FileConfig, fileJsonSchema } from './schema.ts';
 import {
   type FilledSecrets,
   fillSecrets,
@@ -25,7 +25,7 @@ import {
   withholdSecrets,
   withoutSecrets,
 } from './secrets.ts';
-import { unknownKeys } from './unknown-keys.ts';
+import { findEntryKey, unknownKeys, withoutEffects } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
 
 /** A PreparedAuthenticator is an entry of `authenticators` with its plugin, as far as it could be loaded. */
@@ -120,7 +120,9 @@ async function validateOptions(
   path: Path,
 ) {
   if (!isObject(rawOptions)) return { options: undefined, problems: [] };
-  const unknownKeyProblems = unknownKeys(optionsSchema, filledOptions.value, path);
+  const unknownKeyProblems = unknownKeys(optionsSchema, filledOptions.value, path, (keyPath) =>
+    keyPath.length === path.length + 1 ? findEntryKey(fileJsonSchema(), keyPath) : undefined,
+  );
   const result = await Promise.resolve(filledOptions.value)
     .then((value) => plugin.optionsSchema['~standard'].validate(value))
     .catch((error: unknown): StandardSchemaV1.FailureResult => {
@@ -132,15 +134,20 @@ async function validateOptions(
     filledOptions,
     refused,
   );
+  const isWritten = (keyPath: Path) =>
+    valueAt(rawOptions, keyPath.slice(path.length)) !== undefined;
   const problems = issues.map((problem) => {
-    const isMissing = valueAt(rawOptions, problem.path.slice(path.length)) === undefined;
+    const [, words = problem.message, fix] = /^(.+): (write .+)$/s.exec(problem.message) ?? [];
     return {
       ...problem,
-      message: isMissing ? wordMissing(problem.message) : problem.message,
-      fix: problem.fix ?? `see the options of ${packageName}`,
+      message: isWritten(problem.path) ? words : wordMissing(words),
+      fix: problem.fix ?? fix ?? `see the options of ${packageName}`,
     };
   });
-  return { options: undefined, problems: [...unknownKeyProblems, ...problems] };
+  return {
+    options: undefined,
+    problems: [...unknownKeyProblems, ...withoutEffects(problems, unknownKeyProblems, isWritten)],
+  };
 }
 
 /** Words a missing value. @param words the words of the schema. Zod's say in its own terms that the value is missing */

@@ -189,13 +189,13 @@ describe('the file itself', () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect(error).toMatchObject({
       files: [folder.file],
-      message: `${folder.file}: can't be read: there is no such file`,
+      message: `${folder.file}: can't be read: there is no such file\n  fix: name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init`,
     });
   });
   test.each<{ content: string | Uint8Array; problems: unknown[] }>([
     {
       content: new Uint8Array([0x61, 0x3a, 0x20, 0xff]),
-      problems: [expect.stringContaining('is not valid UTF-8')],
+      problems: ['gateway.yaml: is not valid UTF-8: see byte 4 of line 1: save it as UTF-8 text'],
     },
     {
       content: `# ${'x'.repeat(1024 * 1024)}`,

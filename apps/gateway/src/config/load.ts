@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { completeAuthenticators, prepareAuthenticator } from './authenticators.ts';
+import { addExample } from './examples.ts';
 import { addSecretProblems, fillFile } from './file-secrets.ts';
 import { loginNameProblems } from './login-names.ts';
 import {
@@ -11,12 +12,15 @@ import {
   overlaps,
   type Path,
   type ProblemWords,
+  valueAt,
   wording,
 } from './problems.ts';
-import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
+import { mebibyte, readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
-import { unknownKeys } from './unknown-keys.ts';
+import type { JsonSchema } from './schema-parts.ts';
+import { findVariables, withVariables } from './unexpanded.ts';
+import { findKey, unknownKeys, withoutEffects } from './unknown-keys.ts';
 import { unlikelyValues } from './unlikely.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
@@ -47,12 +51,17 @@ export async function loadConfig(
     ...new Set([...prepared.flatMap((entry) => entry.secretFiles), ...filledFile.files]),
   ];
   const pluginFiles = [...new Set(prepared.flatMap((entry) => entry.pluginFiles))];
-  const parsed = parseFile(filledFile.value);
-  const problems = [
-    ...addSecretProblems(parsed.problems, filledFile, source.value, baseDirectory),
-    ...prepared.flatMap((entry) => entry.problems),
-    ...loginNameProblems(source.value, prepared),
-  ];
+  const optionsSchemas = prepared.map(({ resolved }) => resolved?.optionsSchema);
+  const parsed = parseFile(filledFile.value, optionsSchemas);
+  const variables = findVariables(source.value);
+  const problems = withVariables(
+    [
+      ...addSecretProblems(parsed.problems, filledFile, source.value, baseDirectory),
+      ...prepared.flatMap((entry) => entry.problems),
+      ...loginNameProblems(source.value, prepared),
+    ],
+    variables,
+  );
   if (problems.length > 0 || parsed.config === undefined) {
     const byPlace = (a: ConfigProblem, b: ConfigProblem) =>
       (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
@@ -82,6 +91,7 @@ export async function loadConfig(
     warnings: [
       ...[filledFile, ...prepared].flatMap(({ warnings }) => warnings),
       ...unlikelyValues(settings, source.value),
+      ...variables,
     ].map(source.locate),
     /** The warnings of `check` that are expected. */
     acknowledgements: settings.check.acknowledge.map((entry, index) => ({
@@ -101,13 +111,11 @@ export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
     if (!(error instanceof UnusableFileError)) throw error;
-    const { reason, fix } = error;
-    // Other fixes are for files that a config names.
-    const isDenied = reason.includes(denied) && fix !== undefined;
-    throw new ConfigError(
-      [{ file, path: '', message: reason, ...(isDenied && { fix }) }],
-      [configFile],
-    );
+    const { reason } = error;
+    const fix = error.isWrongPath
+      ? 'name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init'
+      : error.fix;
+    throw new ConfigError([{ file, path: '', message: reason, fix }], [configFile]);
   });
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
@@ -127,12 +135,19 @@ function withAbsolutePaths<Part>(value: Part, base: string): Part {
 /**
  * Finds unknown keys, wrong values and broken rules, all in one run. A rule that needs a wrong value is not checked.
  *
+ * @param optionsSchemas of the plugin of each authenticator, as far as it could be loaded
  * @returns no config if a value is not valid by itself
  */
-export function parseFile(value: YamlSource['value']) {
+export function parseFile(
+  value: YamlSource['value'],
+  optionsSchemas: readonly (JsonSchema | undefined)[] = [],
+) {
   const result = fileSchema.safeParse(value, wording);
   // The schema refuses unknown keys by itself. The search takes as long as the rest: it finds all of them, and what was meant.
-  const unknownKeyProblems = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
+  const schema = fileJsonSchema();
+  const unknownKeyProblems = result.success
+    ? []
+    : unknownKeys(schema, value, [], (path) => findKey(schema, path, optionsSchemas));
   const problems = [
     ...unknownKeyProblems,
     ...issueProblems(result.error?.issues ?? [], [], unknownKeyProblems),
@@ -144,6 +159,13 @@ export function parseFile(value: YamlSource['value']) {
     (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
   return {
     config: result.data as FileConfig | undefined,
-    problems: [...problems, ...checkRules(values, value, isValid)],
+    problems: withoutEffects(
+      [
+        ...problems.map((problem) => addExample(schema, problem)),
+        ...checkRules(values, value, isValid),
+      ],
+      unknownKeyProblems,
+      (path) => valueAt(value, path) !== undefined,
+    ),
   };
 }

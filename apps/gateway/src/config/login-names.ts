@@ -5,13 +5,14 @@ import {
 } from './authenticators.ts';
 import { isObject, type Problem, valueAt } from './problems.ts';
 import { describeUnknownName } from './rule.ts';
+import { namePattern } from './schema.ts';
 import type { YamlSource } from './yaml.ts';
 
 type NamedAuthenticator = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string };
 
 /**
  * Checks the names in `login`: an authenticator has each, and the authenticator of `login.sessions` can issue sessions. Values that are missing or of
- * the wrong type are left to the schema of the file. So is a file in which an authenticator has no name, or two have the same: a name in
+ * the wrong type are left to the schema of the file. So is a file in which an authenticator has no valid name, or two have the same: a name in
  * `login` may be the missing one.
  *
  * @param file as it is written
@@ -22,9 +23,10 @@ export function loginNameProblems(
 ): Problem[] {
   const namedAuthenticators = prepared.flatMap(({ resolved }, index): NamedAuthenticator[] => {
     const name = valueAt(file, ['authenticators', index, 'name']);
-    return typeof name === 'string' ? [{ name, resolved }] : [];
+    return typeof name === 'string' && namePattern.test(name) ? [{ name, resolved }] : [];
   });
-  if (new Set(namedAuthenticators.map(({ name }) => name)).size < prepared.length) return [];
+  const names = new Set(namedAuthenticators.map(({ name }) => name));
+  if (names.size === 0 || names.size < prepared.length) return [];
   const sessions = valueAt(file, ['login', 'sessions']);
   const list = valueAt(file, ['login', 'authenticators']);
   const checkers: readonly unknown[] = Array.isArray(list) ? list : [];

@@ -97,7 +97,7 @@ describe('login is refused with', () => {
     ],
     [
       { clusters: { prod: { audience: 'a', server: 'http://prod' } } },
-      'login.clusters.prod.server: must be a URL',
+      'login.clusters.prod.server: tokens would cross the network in clear',
     ],
     ...['a/b', 'Prod Cluster', '-'].map((name): [object, string] => [
       { clusters: { [name]: { audience: 'a', server: 'https://prod' } } },

@@ -49,6 +49,17 @@ function parsePublicUrl(input: unknown): ParseResult<string> {
   return { value: url.origin };
 }
 
+/** Parses the URL of an API server. */
+function parseServer(input: unknown): ParseResult<string> {
+  const text = typeof input === 'string' ? input : '';
+  const url = URL.parse(text);
+  const fix = 'write one such as https://prod.example.com:6443';
+  if (url?.protocol === 'https:') return { value: text };
+  return url?.protocol === 'http:'
+    ? { problem: 'tokens would cross the network in clear', fix }
+    : { problem: 'must be a URL with https', fix };
+}
+
 /** Parses a network or an address, such as `192.0.2.0/28` or `192.0.2.1`. */
 function parseNetwork(input: unknown): ParseResult<string> {
   const [address = '', bits, ...excess] = typeof input === 'string' ? input.split('/') : [];
@@ -76,9 +87,10 @@ const cluster = z.strictObject({
     .describe(
       'One of the `--api-audiences` of the cluster. A session is valid for one cluster only, so each needs an audience of its own.',
     ),
-  server: z
-    .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
-    .describe("URL of the cluster's API server, for kubeconfigs."),
+  server: value(
+    { description: "URL of the cluster's API server, for kubeconfigs.", format: 'uri' },
+    parseServer,
+  ),
   caFile: textKey(
     'CA of the API server (PEM), for kubeconfigs. Not needed if clients already trust it.',
   ).exactOptional(),

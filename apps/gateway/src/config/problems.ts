@@ -215,6 +215,7 @@ export const kinds: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
   int: 'a whole number',
+  boolean: 'true or false',
 };
 
 /** The message of an issue that `wordIssue` words: a message of zod is one text, and a problem has its fix separately. */
@@ -237,7 +238,7 @@ function wordIssue(issue: z.core.$ZodRawIssue): ProblemWords | undefined {
     if (issue.expected === 'number' || issue.expected === 'int')
       return wordNumber(issue.expected, issue.input);
     const message = `must be ${kinds[issue.expected] ?? issue.expected}`;
-    return issue.expected === 'array' ? { message, fix: writeList(issue.input) } : { message };
+    return { message, fix: writeKind[issue.expected]?.(issue.input) };
   }
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
@@ -268,6 +269,20 @@ function wordNumber(expected: string, input: unknown): ProblemWords {
   };
 }
 
+/** Proposes how to write a value as another kind, by the kind of zod. */
+const writeKind: Readonly<Record<string, (input: unknown) => string | undefined>> = {
+  array: writeList,
+  boolean: writeBoolean,
+  string: (input) =>
+    typeof input === 'object' ? 'write one value, without brackets or keys' : 'put it in quotes',
+};
+
+/** YAML 1.2 reads `yes` and `on` as text, other than the YAML of ten years ago. */
+function writeBoolean(input: unknown): string | undefined {
+  if (/^(true|yes|on|1)$/i.test(String(input))) return 'write true, without quotes';
+  return /^(false|no|off|0)$/i.test(String(input)) ? 'write false, without quotes' : undefined;
+}
+
 /** Proposes how to write a list. Only values of keys that have no secret are quoted. */
 function writeList(input: unknown): string {
   if (typeof input !== 'string' || input.length > 100) return 'begin each of its entries with "- "';
@@ -276,7 +291,10 @@ function writeList(input: unknown): string {
 
 function wordBound(bound: string, origin: string, limit: number | bigint): ProblemWords {
   const unit = { array: 'entries', string: 'characters' }[origin];
-  if (unit === undefined) return { message: `must be ${bound} ${limit}` };
+  if (unit === undefined) {
+    const direction = bound === 'at least' ? 'more' : 'less';
+    return { message: `must be ${bound} ${limit}`, fix: `write ${limit} or ${direction}` };
+  }
   if (limit !== 1) return { message: `must have ${bound} ${limit} ${unit}` };
   const fix = origin === 'array' ? 'write at least one entry' : 'give it a value';
   return { message: 'must not be empty', fix };

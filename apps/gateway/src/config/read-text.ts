@@ -5,17 +5,22 @@ import { FixableError } from './problems.ts';
 const kibibyte = 1024;
 export const mebibyte: number = 1024 * kibibyte;
 
+const wherePathsStart = ' (relative paths start at the folder of the config file)';
+
 /** An UnusableFileError says why a file can't be used. */
 export class UnusableFileError extends Error {
   override readonly name = 'UnusableFileError';
   /** The message without the file's name. */
   readonly reason: string;
+  /** Whether its path leads to no file. */
+  readonly isWrongPath: boolean;
   /** How to fix it if the config names the file. Left out if the reason says it, or no fix is known. */
   readonly fix?: string;
 
   constructor(file: string, reason: string, fix?: string) {
     super(`${file} ${reason}`);
     this.reason = reason;
+    this.isWrongPath = fix?.endsWith(wherePathsStart) ?? false;
     if (fix !== undefined) this.fix = fix;
   }
 }
@@ -32,8 +37,24 @@ export async function readText(file: string, limit: number): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw new UnusableFileError(file, 'is not valid UTF-8', 'save it as UTF-8 text');
+    const { line, column } = findForeignByte(bytes);
+    throw new UnusableFileError(
+      file,
+      `is not valid UTF-8: see byte ${column} of line ${line}`,
+      'save it as UTF-8 text',
+    );
   }
+}
+
+/** Finds the first byte that is not UTF-8: it is decoded as U+FFFD, whose bytes differ. Lines and bytes count from 1. */
+function findForeignByte(bytes: Buffer): { line: number; column: number } {
+  const readable = Buffer.from(bytes.toString());
+  const offset = bytes.findIndex((byte, index) => byte !== readable[index]);
+  const before = bytes.subarray(0, offset);
+  return {
+    line: before.filter((byte) => byte === 10).length + 1,
+    column: offset - before.lastIndexOf(10),
+  };
 }
 
 /**
@@ -93,8 +114,6 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
 export function choosePieceSize(size: number, max: number): number {
   return Math.min(max, Math.max(size + 1, 4 * kibibyte));
 }
-
-const wherePathsStart = ' (relative paths start at the folder of the config file)';
 
 export const denied = 'permission denied for the user that runs the gateway';
 

@@ -300,7 +300,6 @@ authenticators:
     'gateway.yaml:4:17: server.maxTokenSize',
     'gateway.yaml:5:3: server.tsl',
     'gateway.yaml:7:5: authenticators[0].name',
-    'gateway.yaml:9:14: authenticators[0].options.url',
     'gateway.yaml:9:16: authenticators[0].options.ulr',
     'gateway.yaml:9:24: authenticators[0].options.secret',
     'gateway.yaml:9:32: authenticators[0].options.secret',

@@ -17,7 +17,7 @@ import { loginSchema } from './login.ts';
 import type { JsonSchema } from './schema-parts.ts';
 
 /** The pattern of a name, which is a value of metric labels and in errors to kube-apiserver. */
-const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+export const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 /** Makes a section that may be left out, since each of its keys may. */
 function section<Shape extends z.ZodRawShape>(description: string, shape: Shape) {

@@ -125,7 +125,7 @@ describe('problems name the path and what is missing', () => {
     {
       name: 'no UTF-8',
       reference: { file: 'binary' },
-      message: 'FOLDER/binary is not valid UTF-8',
+      message: 'FOLDER/binary is not valid UTF-8: see byte 1 of line 1',
     },
   ])('$name', async ({ reference, message }) => {
     await using folder = await configFolder();

@@ -1,25 +1,96 @@
-import { type Path, type Problem, suggestNearest } from './problems.ts';
+import { isObject, nearest, overlaps, type Path, type Problem, valueAt } from './problems.ts';
 import { findParts, type JsonSchema } from './schema-parts.ts';
+
+/** An unknown key, and what was most likely meant. */
+export interface UnknownKey extends Problem {
+  /** The path of the known key that was meant. Left out: none is near. */
+  readonly meant?: Path;
+}
 
 /**
  * Finds the keys of a value that its JSON Schema does not name. It works for every schema library, also for those that drop
  * unknown keys silently. It skips maps of free keys (`additionalProperties`, `patternProperties`) and values that the schema
  * does not describe. Keys that only the validator refuses are left to it.
+ *
+ * @param findPlace returns where a key belongs that is known somewhere else
  */
-export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
-  return [...findParts(schema, value, path)].flatMap(({ path, knownKeys }) => {
+export function unknownKeys(
+  schema: JsonSchema,
+  value: unknown,
+  path: Path,
+  findPlace?: (path: Path) => string | undefined,
+): UnknownKey[] {
+  return [...findParts(schema, value, path)].flatMap(({ path, knownKeys }): UnknownKey[] => {
     if (knownKeys === undefined) return [];
-    const listed =
-      knownKeys.length === 0
-        ? 'remove it: no key is known here'
-        : `write one of: ${knownKeys.join(', ')}`;
-    return [
-      {
-        path,
-        message: 'unknown key',
-        fix: suggestNearest(String(path.at(-1)), knownKeys, listed),
-        at: 'key',
-      },
-    ];
+    const key = String(path.at(-1));
+    const near = nearest(key, knownKeys);
+    const problem = { path, message: 'unknown key', at: 'key' } as const;
+    if (near !== undefined)
+      return [{ ...problem, fix: `did you mean ${near}?`, meant: [...path.slice(0, -1), near] }];
+    const place = findPlace?.(path);
+    return [{ ...problem, fix: place ? `move it ${place}` : describeKnown(key, knownKeys) }];
   });
+}
+
+function describeKnown(key: string, knownKeys: readonly string[]): string {
+  const secret = /^(.+)File$/.exec(key)?.[1];
+  if (secret !== undefined && knownKeys.includes(secret)) return `write ${secret}: { file: PATH }`;
+  return knownKeys.length === 0
+    ? 'remove it: no key is known here'
+    : `write one of: ${knownKeys.join(', ')}`;
+}
+
+/**
+ * Finds where a key of the file belongs.
+ *
+ * @param schema of the whole file
+ * @param path where it is unknown
+ * @param optionsSchemas of the plugin of each authenticator
+ */
+export function findKey(
+  schema: JsonSchema,
+  path: Path,
+  optionsSchemas: readonly (JsonSchema | undefined)[],
+): string | undefined {
+  const [section, index] = path;
+  const key = String(path.at(-1));
+  const hasKey = (part: unknown) =>
+    isObject(part) && isObject(part.properties) && Object.hasOwn(part.properties, key);
+  if (section === 'authenticators' && path.length === 3 && hasKey(optionsSchemas[Number(index)]))
+    return 'into options';
+  if (hasKey(schema)) return 'to the top level';
+  const sections = isObject(schema.properties) ? Object.entries(schema.properties) : [];
+  const names = sections.flatMap(([name, part]) => (hasKey(part) ? [name] : []));
+  return names.length === 0 ? undefined : `to the section ${names.join(' or ')}`;
+}
+
+/** Finds whether a key of options belongs to the authenticator itself. @param schema of the whole file */
+export function findEntryKey(schema: JsonSchema, path: Path): string | undefined {
+  const entry = valueAt(schema, ['properties', 'authenticators', 'items', 'properties']);
+  return isObject(entry) && Object.hasOwn(entry, String(path.at(-1)))
+    ? 'out of options, next to use'
+    : undefined;
+}
+
+/**
+ * Leaves out the problems that go away with the spelling of an unknown key: what was meant is missing, and what it contains is not found.
+ *
+ * @param isWritten whether the file has a value there
+ */
+export function withoutEffects(
+  problems: readonly Problem[],
+  unknown: readonly UnknownKey[],
+  isWritten: (path: Path) => boolean,
+): Problem[] {
+  const absent = unknown.flatMap(({ meant }) =>
+    meant === undefined || isWritten(meant) ? [] : [meant],
+  );
+  return problems.filter((problem) => !absent.some((path) => isEffect(problem, path)));
+}
+
+function isEffect({ path, message }: Problem, absent: Path): boolean {
+  const parent = absent.slice(0, -1);
+  const isAbout = path.length > parent.length && overlaps(path, absent);
+  const isOfParent = path.length === parent.length && overlaps(path, parent);
+  return isAbout || (isOfParent && message.includes(String(absent.at(-1))));
 }

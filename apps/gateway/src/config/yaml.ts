@@ -79,6 +79,7 @@ const empty = {
 const notAMap = {
   path: [],
   message: 'must have keys and values at the top level, such as "authenticators:"',
+  fix: 'begin it with a key and a colon, or check the path',
 };
 const aliasProblem = {
   message: 'unknown alias (a word that begins with "*"), or too many aliases',
@@ -108,7 +109,14 @@ function mistakesIn(text: string, document: Document.Parsed): Slip[] {
     const hasColon =
       /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) &&
       /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
-    const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
+    const isTemplate = /\{\{.*$/.test(
+      text
+        .slice(0, offset + 1)
+        .split('\n')
+        .at(-1) + line.slice(1),
+    );
+    const name = isTemplate ? 'TEMPLATE' : hasColon ? 'COLON_IN_VALUE' : code;
+    const kind = `${name} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
     const firstOffset = code === 'DUPLICATE_KEY' ? firstKeyOffset(offset, document) : undefined;
     const also =
@@ -176,6 +184,11 @@ const alignedOrDash = 'align the two, or add a space after the dash above';
  * file, which may be a password that was written where { env } belongs.
  */
 const mistakes: readonly Row[] = [
+  [
+    /^TEMPLATE/,
+    'a template ({{ … }}), which nothing replaces in this file',
+    'render it first, such as with helm template, or write the value',
+  ],
   [/^TAB_AS_INDENT/, 'a tab is used to indent', 'use spaces'],
   [
     /^DUPLICATE_KEY/,

@@ -67,13 +67,15 @@ export function list<Value>(
   { min, max }: { readonly min: number; readonly max: number },
   parse: (input: unknown) => ParseResult<Value>,
 ): z.ZodType<readonly Value[]> {
-  const length = min === 0 ? `at most ${max}` : `${min} to ${max}`;
-  const wrongLength = `must have ${length} entries: write ${example}`;
-  return z
-    .array(value({ ...items }, parse), { error: `must be a list: write ${example}` })
-    .min(min, wrongLength)
-    .max(max, wrongLength)
-    .describe(description);
+  const bounds = min === 0 ? `at most ${max}` : `${min} to ${max}`;
+  const wrongLength = `must have ${bounds} entries: write ${example}`;
+  return (
+    z
+      .array(value({ ...items }, parse), { error: `must be a list: write ${example}` })
+      // `min` and `max` of zod also count the letters of a text that is not a list.
+      .refine(({ length }) => length >= min && length <= max, wrongLength)
+      .meta({ minItems: min, maxItems: max, description })
+  );
 }
 
 /** Makes one line of text that is not empty. */

@@ -85,8 +85,7 @@ describe('an authenticator’s own', () => {
     },
     {
       own: '{ memory: {} }',
-      expected:
-        'authenticators[0].cache.memory: unknown key: write one of: store, authenticatedTtl, rejectedTtl, unknownTtl, staleTtl',
+      expected: 'authenticators[0].cache.memory: unknown key: move it to the section cache',
     },
   ])('$own', async ({ own, expected }) => {
     expect(await problems(withCache('{}', own))).toEqual([expect.stringContaining(expected)]);

@@ -1,0 +1,70 @@
+import { isObject, type Path, type Problem } from './problems.ts';
+import type { JsonSchema } from './schema-parts.ts';
+
+/** Values of keys that have no default, by the name of the key. Any other is left out, as `…`. */
+const examples: Readonly<Record<string, string>> = {
+  audience: 'https://kubernetes.default.svc.cluster.local',
+  authenticator: 'corp',
+  authenticators: '[{ name: tokens, use: static, options: { tokensFile: tokens.yaml } }]',
+  certFile: 'tls/server.crt',
+  clientId: 'sallyport',
+  endpoint: 'http://otel-collector:4318/v1/traces',
+  keyFile: 'tls/server.key',
+  keyPrefix: 'sallyport.example.com',
+  name: 'tokens',
+  options: '{ tokensFile: tokens.yaml }',
+  output: 'stdout',
+  prefix: '"corp:"',
+  publicUrl: 'https://login.example.com:8444',
+  redis: '{ url: rediss://redis.example.com:6379 }',
+  required: 'none',
+  sealingKeys: '[{ file: secrets/sealing-key }]',
+  server: 'https://prod.example.com:6443',
+  sessions: 'sessions',
+  use: 'static',
+};
+
+/**
+ * Adds an example to a problem of a key that is missing, or of a section that is not a map.
+ *
+ * @param schema of the whole file
+ */
+export function addExample(schema: JsonSchema, problem: Problem): Problem {
+  const { path, message, fix } = problem;
+  if (fix !== undefined) return problem;
+  const example = writeExample(schema, path);
+  if (message === 'is missing') return { ...problem, fix: `add ${example}` };
+  return message === 'must be keys and values'
+    ? { ...problem, fix: `write for example ${example}` }
+    : problem;
+}
+
+/** Writes a key with a value that its schema accepts. An entry of a list has no key. */
+function writeExample(schema: JsonSchema, path: Path): string {
+  const key = path.at(-1);
+  const value = writeValue(findSchema(schema, path), key);
+  return typeof key === 'number' ? value : `${String(key)}: ${value}`;
+}
+
+function findSchema(schema: JsonSchema, path: Path): JsonSchema {
+  return path.reduce<JsonSchema>((parent, step) => {
+    const { properties, items, additionalProperties } = parent;
+    const inner =
+      (isObject(properties) && properties[String(step)]) || items || additionalProperties;
+    return isObject(inner) ? inner : {};
+  }, schema);
+}
+
+/** Writes a map with the keys that it needs, else with its first key. */
+function writeValue(schema: JsonSchema, key: PropertyKey | undefined): string {
+  const { properties, additionalProperties, required = [], default: usual } = schema;
+  if (isObject(properties)) {
+    const [first = ''] = Object.keys(properties);
+    const keys = Array.isArray(required) && required.length > 0 ? required.map(String) : [first];
+    return `{ ${keys.map((name) => writeExample(schema, [name])).join(', ')} }`;
+  }
+  const written = examples[String(key)];
+  if (written !== undefined) return written;
+  if (isObject(additionalProperties)) return `{ NAME: ${writeValue(additionalProperties, key)} }`;
+  return usual === undefined ? '…' : JSON.stringify(usual);
+}

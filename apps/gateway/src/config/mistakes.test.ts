@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import { folderWithProbe, pluginSource } from './testing/config-folder.ts';
+
+const entry = 'authenticators: [{ name: a, use: ./empty.js }]';
+
+/** The schema of a plugin with one key that it needs. */
+const probe = pluginSource('z.strictObject({ url: z.url() })');
+
+describe('one mistake is one error, and it has a fix', () => {
+  test.each([
+    {
+      mistake: 'a misspelled section',
+      text: 'authenticator: [{ name: a, use: static }]\nlogin: { publicUrl: https://a, sessions: s, authenticators: [a] }',
+      problem: '1:1: authenticator: unknown key: did you mean authenticators?',
+    },
+    {
+      mistake: 'a name that is not valid, and is used',
+      text: 'authenticators: [{ name: Corp, use: ./empty.js }]\nlogin: { publicUrl: https://a, sessions: s, authenticators: [corp] }',
+      problem: '1:26: authenticators[0].name: must be lowercase letters',
+    },
+    {
+      mistake: 'a misspelled option that is required',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { ulr: https://a } }]',
+      problem:
+        '1:57: authenticators[0].options.ulr: authenticator a (probe.js): unknown key: did you mean url?',
+    },
+    {
+      mistake: 'no plugin',
+      text: 'authenticators: [{ name: a }]',
+      problem: '1:18: authenticators[0].use: is missing: add use: static',
+    },
+    {
+      mistake: 'no authenticators',
+      text: 'server: {}',
+      problem:
+        '1:1: authenticators: is missing: add authenticators: [{ name: tokens, use: static, options: { tokensFile: tokens.yaml } }]',
+    },
+    {
+      mistake: 'a section that is a number',
+      text: `tracing: 1\n${entry}`,
+      problem:
+        '1:10: tracing: must be keys and values: write for example tracing: { endpoint: http://otel-collector:4318/v1/traces }',
+    },
+    {
+      mistake: 'a section that is a list',
+      text: `lockout: [3]\n${entry}`,
+      problem:
+        '1:10: lockout: must be keys and values: write for example lockout: { maxFailures: 3 }',
+    },
+    {
+      mistake: 'an entry that is a word',
+      text: 'authenticators: [ldap]',
+      problem:
+        '1:18: authenticators[0]: must be keys and values: write for example { name: tokens, use: static }',
+    },
+    {
+      mistake: 'yes',
+      text: 'authenticators: [{ name: a, use: ./empty.js, reviews: yes }]',
+      problem: '1:55: authenticators[0].reviews: must be true or false: write true, without quotes',
+    },
+    {
+      mistake: 'a number that is not a name',
+      text: 'authenticators: [{ name: 1, use: ./empty.js }]',
+      problem: '1:26: authenticators[0].name: must be a string: put it in quotes',
+    },
+    {
+      mistake: 'a negative number',
+      text: `lockout: { maxFailures: -1 }\n${entry}`,
+      problem: '1:25: lockout.maxFailures: must be at least 1: write 1 or more',
+    },
+    {
+      mistake: 'a key of another section',
+      text: `admin: { apiAudiences: [a] }\n${entry}`,
+      problem: '1:10: admin.apiAudiences: unknown key: move it to the section server',
+    },
+    {
+      mistake: 'a section in another section',
+      text: `server: { audit: { output: stdout } }\n${entry}`,
+      problem: '1:11: server.audit: unknown key: move it to the top level',
+    },
+    {
+      mistake: 'an option next to `use`',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: https://a }, url: https://a }]',
+      problem: '1:75: authenticators[0].url: unknown key: move it into options',
+    },
+    {
+      mistake: 'a key of the authenticator in its options',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: https://a, timeout: 5s } }]',
+      problem:
+        '1:73: authenticators[0].options.timeout: authenticator a (probe.js): unknown key: move it out of options, next to use',
+    },
+    {
+      mistake: 'the file of a secret as a key',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: https://a, urlFile: a } }]',
+      problem:
+        '1:73: authenticators[0].options.urlFile: authenticator a (probe.js): unknown key: write url: { file: PATH }',
+    },
+    {
+      mistake: 'a variable',
+      text: `authenticators: [{ name: a, use: ./probe.js, options: { url: "\${URL}" } }]`,
+      problem:
+        '1:62: authenticators[0].options.url: contains a variable, such as $NAME, and nothing replaces variables in this file: write the value; a secret as { file: PATH } or { env: NAME }; or run envsubst on the file first',
+    },
+    {
+      mistake: 'a template',
+      text: `server: { listen: {{ .Values.listen }} }\n${entry}`,
+      problem:
+        '1:20: a template ({{ … }}), which nothing replaces in this file: render it first, such as with helm template, or write the value',
+    },
+    {
+      mistake: 'no map',
+      text: '- a',
+      problem:
+        '1:1: must have keys and values at the top level, such as "authenticators:": begin it with a key and a colon, or check the path',
+    },
+  ])('$mistake', async ({ text, problem }) => {
+    await using folder = await folderWithProbe(probe);
+    await folder.write('empty.js', pluginSource('z.strictObject({})'));
+    const problems = await folder.problems(text);
+    expect(problems).toEqual([expect.stringContaining(`gateway.yaml:${problem}`)]);
+  });
+});
+
+test('a variable in a value that is valid is a warning, which does not quote it', async () => {
+  await using folder = await folderWithProbe(probe);
+  const { warnings } = await folder.load(
+    `authenticators: [{ name: a, use: ./probe.js, options: { url: "https://\${HOST}/a" } }]`,
+  );
+  expect(warnings).toMatchObject([
+    {
+      line: 1,
+      path: 'authenticators[0].options.url',
+      message: expect.stringMatching(/^contains a variable/),
+    },
+  ]);
+  expect(JSON.stringify(warnings)).not.toContain('HOST');
+});
+
+test('a `$` that begins no variable is a value like others', async () => {
+  await using folder = await folderWithProbe(
+    pluginSource('z.strictObject({ text: z.array(z.string()) })'),
+  );
+  const text = ['$', 'a$', '^a{2}$', 'pa$$word', '$2y$10$abc', '{username}', '$a'];
+  const { warnings } = await folder.load(
+    `authenticators: [{ name: a, use: ./probe.js, options: { text: ${JSON.stringify(text)} } }]`,
+  );
+  expect(warnings).toEqual([]);
+});
+
+test('a folder in place of the file has a fix', async () => {
+  await using folder = await folderWithProbe(probe);
+  await folder.write('gateway.yaml/a', '');
+  const { loadConfig } = await import('./load.ts');
+  await expect(loadConfig(folder.file, {})).rejects.toThrow(
+    'is a folder\n  fix: name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init',
+  );
+});
