@@ -198,7 +198,7 @@ export const loginSchema = z
           .regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),
         cluster,
       )
-      .default({})
+      .prefault({})
       .describe(
         'Clusters that sessions are for. A name has at most 63 lowercase letters, digits, dots and inner dashes. If there are none, a session is valid for every cluster that uses this gateway.',
       ),
