@@ -25,7 +25,7 @@ test.each([
   },
   {
     entry: '{ warning: shared-names }',
-    expected: /acknowledge\[0\]\.reason: is missing$/,
+    expected: /acknowledge\[0\]\.reason: is missing: add reason: "both are one directory"$/,
   },
   {
     entry: '{ warning: plugin, reason: a }',

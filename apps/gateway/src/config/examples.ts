@@ -16,12 +16,14 @@ const examples: Readonly<Record<string, string>> = {
   output: 'stdout',
   prefix: '"corp:"',
   publicUrl: 'https://login.example.com:8444',
+  reason: '"both are one directory"',
   redis: '{ url: rediss://redis.example.com:6379 }',
   required: 'none',
   sealingKeys: '[{ file: secrets/sealing-key }]',
   server: 'https://prod.example.com:6443',
   sessions: 'sessions',
   use: 'static',
+  warning: 'shared-names',
 };
 
 /**
