@@ -61,12 +61,12 @@ function findSchema(schema: JsonSchema, path: Path): JsonSchema {
 function writeValue(schema: JsonSchema, key: PropertyKey | undefined): string {
   const { properties, additionalProperties, required = [], default: usual } = schema;
   if (isObject(properties)) {
-    const [first = ''] = Object.keys(properties);
-    const keys = Array.isArray(required) && required.length > 0 ? required.map(String) : [first];
+    const [anyKey = ''] = Object.keys(properties);
+    const keys = Array.isArray(required) && required.length > 0 ? required.map(String) : [anyKey];
     return `{ ${keys.map((name) => writeExample(schema, [name])).join(', ')} }`;
   }
-  const written = examples[String(key)];
-  if (written !== undefined) return written;
+  const example = examples[String(key)];
+  if (example !== undefined) return example;
   if (isObject(additionalProperties)) return `{ NAME: ${writeValue(additionalProperties, key)} }`;
   return usual === undefined ? '…' : JSON.stringify(usual);
 }

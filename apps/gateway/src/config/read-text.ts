@@ -50,10 +50,10 @@ export async function readText(file: string, limit: number): Promise<string> {
 function findForeignByte(bytes: Buffer): { line: number; column: number } {
   const readable = Buffer.from(bytes.toString());
   const offset = bytes.findIndex((byte, index) => byte !== readable[index]);
-  const before = bytes.subarray(0, offset);
+  const readableBytes = bytes.subarray(0, offset);
   return {
-    line: before.filter((byte) => byte === 10).length + 1,
-    column: offset - before.lastIndexOf(10),
+    line: readableBytes.filter((byte) => byte === 10).length + 1,
+    column: offset - readableBytes.lastIndexOf(10),
   };
 }
 

@@ -54,13 +54,13 @@ export function findKey(
 ): string | undefined {
   const [section, index] = path;
   const key = String(path.at(-1));
-  const hasKey = (part: unknown) =>
-    isObject(part) && isObject(part.properties) && Object.hasOwn(part.properties, key);
+  const hasKey = (inner: unknown) =>
+    isObject(inner) && isObject(inner.properties) && Object.hasOwn(inner.properties, key);
   if (section === 'authenticators' && path.length === 3 && hasKey(optionsSchemas[Number(index)]))
     return 'into options';
   if (hasKey(schema)) return 'to the top level';
   const sections = isObject(schema.properties) ? Object.entries(schema.properties) : [];
-  const names = sections.flatMap(([name, part]) => (hasKey(part) ? [name] : []));
+  const names = sections.flatMap(([name, sectionSchema]) => (hasKey(sectionSchema) ? [name] : []));
   return names.length === 0 ? undefined : `to the section ${names.join(' or ')}`;
 }
 
@@ -79,10 +79,10 @@ export function findEntryKey(schema: JsonSchema, path: Path): string | undefined
  */
 export function withoutEffects(
   problems: readonly Problem[],
-  unknown: readonly UnknownKey[],
+  unknownKeyProblems: readonly UnknownKey[],
   isWritten: (path: Path) => boolean,
 ): Problem[] {
-  const absent = unknown.flatMap(({ meant }) =>
+  const absent = unknownKeyProblems.flatMap(({ meant }) =>
     meant === undefined || isWritten(meant) ? [] : [meant],
   );
   return problems.filter((problem) => !absent.some((path) => isEffect(problem, path)));
