@@ -19,13 +19,17 @@ function createControlledRedis() {
     fail: (error: unknown) => void;
   }[] = [];
   const lines: string[] = [];
+  const fields: object[] = [];
   const errors: string[] = [];
   const connection = {
     name: 'redis',
     run: (_: unknown, __: AbortSignal, limit?: number) =>
       new Promise((answer, fail) => pending.push({ limit, answer, fail })),
   } as unknown as RedisConnection;
-  const log = (_: object, message: string) => void lines.push(message);
+  const log = (values: object, message: string) => {
+    lines.push(message);
+    fields.push(values);
+  };
   const redis = createSharedRedis(
     { keyPrefix: 'p:', sealingKeys: secretsOf('AB'), timeout },
     {
@@ -39,6 +43,7 @@ function createControlledRedis() {
     redis,
     pending,
     lines,
+    fields,
     errors,
     pass: (milliseconds: number) => {
       time += milliseconds;
@@ -48,6 +53,43 @@ function createControlledRedis() {
 const work = async (_: RedisClient) => 'done';
 const problem = (kind: ProblemKind) => new RedisProblem(kind, `redis: ${kind}`);
 const settled = () => new Promise(setImmediate);
+
+describe('the line on an open circuit says how slow the last call was, and which key limits it', () => {
+  const limit = '50ms, the share of one call in cache.redis.timeout';
+
+  test('of a review', async () => {
+    const { redis, pending, fields, pass } = createControlledRedis();
+    for (let count = 0; count < 5; count += 1) {
+      const asking = redis.ask('cache', work);
+      pass(50.4 + count);
+      pending.at(-1)?.fail(problem('timeout'));
+      await expect(asking).rejects.toThrow();
+    }
+    expect(fields).toEqual([{ servers: 'redis', took: '54ms', reason: 'timeout', limit }]);
+  });
+
+  test('of a probe that was answered late', async () => {
+    const { redis, pending, fields, pass } = createControlledRedis();
+    for (const time of [300, 400]) {
+      const asking = redis.probe('revocations', work);
+      pass(time);
+      pending.at(-1)?.answer();
+      await asking;
+    }
+    expect(fields).toEqual([{ servers: 'redis', took: '400ms', reason: 'timeout', limit }]);
+  });
+
+  test('of a probe that was refused', async () => {
+    const { redis, pending, fields, pass } = createControlledRedis();
+    for (let count = 0; count < 2; count += 1) {
+      const asking = redis.probe('revocations', work);
+      pass(1);
+      pending.at(-1)?.fail(problem('connection'));
+      await expect(asking).rejects.toThrow();
+    }
+    expect(fields).toEqual([{ servers: 'redis', took: '1ms', reason: 'connection', limit }]);
+  });
+});
 
 describe('what a review asks', () => {
   test('has the timeout for each call, and is counted by its use when it fails', async () => {

@@ -1,4 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-kit';
 import {
   type ProblemKind,
   type RedisClient,
@@ -63,11 +64,23 @@ export function createSharedRedis(
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
+  /** The last call that counted as an outage. */
+  let lastOutage: { readonly took: string; readonly reason: string } | undefined;
   const circuit = createRedisCircuit(now, (isOpen) => {
-    const fields = { servers: connection.name };
-    if (isOpen) logger.warn(fields, 'circuit of the cache Redis opened: it is down or slow');
-    else logger.info(fields, 'circuit of the cache Redis closed: it has recovered');
+    const servers = connection.name;
+    const limit = `${durationText(Math.round(timeout))}, the share of one call in cache.redis.timeout`;
+    if (isOpen)
+      logger.warn(
+        { servers, ...lastOutage, limit },
+        'circuit of the cache Redis opened: it is down or slow',
+      );
+    else logger.info({ servers }, 'circuit of the cache Redis closed: it has recovered');
   });
+  /** Remembers a call that is an outage. @param start when it began, by `now` */
+  const noteOutage = (start: number, error?: unknown) => {
+    const reason = error instanceof RedisProblem ? error.kind : 'timeout';
+    lastOutage = { took: durationText(Math.round(now() - start)), reason };
+  };
   let inBackground = 0;
   /** The number of probes in a row without an answer. */
   let unanswered = 0;
@@ -89,11 +102,13 @@ export function createSharedRedis(
     /** Makes a call that a review waits for, `timeout` at most. It does not call Redis while the circuit is open. */
     async ask<T>(use: RedisUse, work: Work<T>): Promise<T> {
       if (circuit.isOpen) throw new RedisProblem('timeout', `${connection.name}: circuit open`);
+      const start = now();
       try {
         const answer = await runTraced(use, work, timeout);
         circuit.record(false);
         return answer;
       } catch (error) {
+        if (isOutage(error)) noteOutage(start, error);
         circuit.record(isOutage(error));
         throw error;
       }
@@ -119,9 +134,12 @@ export function createSharedRedis(
       try {
         const answer = await run(use, work);
         unanswered = 0;
-        circuit.probe(now() - start > timeout);
+        const isSlow = now() - start > timeout;
+        if (isSlow) noteOutage(start);
+        circuit.probe(isSlow);
         return answer;
       } catch (error) {
+        if (isOutage(error)) noteOutage(start, error);
         unanswered = isOutage(error) ? unanswered + 1 : 0;
         circuit.probe(isOutage(error));
         throw error;
