@@ -126,12 +126,13 @@ describe('--digest', () => {
     expect([read('ABCDEF01'), read('a'.repeat(64))]).toEqual(['abcdef01', 'a'.repeat(64)]);
   });
 
+  const fix = 'copy at least the first 8 of its 64 digits from token list or blocks';
   test.each([
-    { text: 'abcdef0', message: '--digest has 7 digits: give at least the first 8 of 64' },
+    { text: 'abcdef0', message: '--digest has 7 digits' },
     { text: 'a'.repeat(65), message: '--digest has 65 digits, and SHA-256 has 64' },
     { text: 'xyz', message: '--digest contains a character that is not a hexadecimal digit' },
   ])('"$text" is wrong usage', ({ text, message }) => {
-    expect(() => read(text)).toThrow(wrongUsage(message));
+    expect(() => read(text)).toThrow(wrongUsage(`${message}: ${fix}`));
   });
 });
 

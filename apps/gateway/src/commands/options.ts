@@ -172,15 +172,13 @@ export const digestLength = 64;
 export function digestOption(description: string, min: number): Option {
   return new Option('--digest <digits>', description).argParser((text) => {
     const { length } = text;
+    const fix = `copy at least the first ${min} of its ${digestLength} digits from token list or blocks`;
     if (!/^[0-9a-f]*$/i.test(text))
-      throw new UsageError('--digest contains a character that is not a hexadecimal digit');
+      throw new UsageError('--digest contains a character that is not a hexadecimal digit', fix);
     if (length > digestLength)
-      throw new UsageError(`--digest has ${length} digits, and SHA-256 has ${digestLength}`);
+      throw new UsageError(`--digest has ${length} digits, and SHA-256 has ${digestLength}`, fix);
     if (length >= min) return text.toLowerCase();
-    throw new UsageError(
-      `--digest has ${length} digits`,
-      `give at least the first ${min} of ${digestLength}`,
-    );
+    throw new UsageError(`--digest has ${length} digits`, fix);
   });
 }
 

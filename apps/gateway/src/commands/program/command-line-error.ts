@@ -22,7 +22,8 @@ export function describeCommandLineError(
 ): ProblemWords {
   const see = `see: ${help}`;
   const [problem = '', guess] = text.split(/\n\(Did you mean (?:one of )?(.+)\?\)$/s);
-  const fix = example === undefined ? see : `write for example: ${example}`;
+  const [, flag = ''] = /^error: [a-z ]*option '(?:-\w, )?(--[\w-]+)/.exec(problem) ?? [];
+  const fix = example?.includes(flag) ? `write for example: ${example}` : see;
   // A name without its option, as in `block jane`, is the reason why the option is missing.
   if (/^error: (?:too many arguments|required option)/.test(problem) && hasExcess(command))
     return { message: describeExcess(command), fix };

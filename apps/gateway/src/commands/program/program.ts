@@ -3,7 +3,7 @@ import { manifest } from '../../base/package-files.ts';
 import { onTwoLines } from '../../config/problems.ts';
 import type { CommandContext } from '../context.ts';
 import { defaultConfigFile, option } from '../options.ts';
-import type { ExitCode } from '../output.ts';
+import { type ExitCode, UsageError } from '../output.ts';
 import { exampleLine, exampleText } from '../printed-commands.ts';
 import { describeCommandLineError } from './command-line-error.ts';
 
@@ -73,7 +73,10 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
     const command = parent.command(name).description(description);
     const path = parent === program ? name : `${parent.name()} ${name}`;
     adviseOnErrors(command, `${path} --help`, Object.values(examples ?? {})[0]);
-    for (const verbOption of options) command.addOption(verbOption);
+    for (const verbOption of options) {
+      command.addOption(verbOption);
+      refuseRepetition(command, verbOption);
+    }
     if (options.includes(option.config) && environment.SALLYPORT_CONFIG !== undefined)
       command.setOptionValueWithSource('config', environment.SALLYPORT_CONFIG, 'env');
     return command.addHelpText('after', help.join('').trimEnd()).action(async () => {
@@ -86,6 +89,20 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
   }
 
   return { program, context, add, addFamily };
+}
+
+/** Refuses an option that is given twice: commander takes the last, so `--user a --user b` would do nothing to a. */
+function refuseRepetition(command: Command, verbOption: Option): void {
+  if (!verbOption.required || verbOption.variadic) return;
+  let count = 0;
+  command.on(`option:${verbOption.name()}`, () => {
+    count += 1;
+    if (count > 1)
+      throw new UsageError(
+        `--${verbOption.name()} is given twice`,
+        'keep one, or run the command twice',
+      );
+  });
 }
 
 function readWidth({ isTTY, columns }: CommandContext['stdout']): number {

@@ -63,6 +63,18 @@ describe('an error of the command line says how to fix it', () => {
   });
 });
 
+test.each([
+  { line: 'block --user a --user b --for 1h', option: '--user' },
+  { line: 'check --config a --config b', option: '--config' },
+  { line: 'revoke --user a --by b --by c', option: '--by' },
+])('$line is refused: the first $option would have no effect', async ({ line, option }) => {
+  expect(await run(line.split(' '))).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `sallyport: ${option} is given twice\n  fix: keep one, or run the command twice\n`,
+  });
+});
+
 describe('what might be a secret is not repeated', () => {
   const hidden = 'They are not repeated here, since they might be secrets';
   test.each([

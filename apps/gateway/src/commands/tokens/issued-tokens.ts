@@ -54,7 +54,18 @@ export async function createToken(context: CommandContext, options: ReadOptions 
       context.stderr.write(`${describeToken(seenToken, now)}\nTo revoke it: ${revoke}\n`);
     }
   });
+  remarkLifetime(context, options.ttl);
   return exitCodes.success;
+}
+
+/** Remarks on a token that is valid for longer than a year, unless that was written as `never`. @param ttl milliseconds */
+function remarkLifetime(context: CommandContext, ttl: number): void {
+  if (ttl === Number.POSITIVE_INFINITY || ttl <= 366 * 86_400_000) return;
+  printRemark(
+    context,
+    'this token is valid for more than a year, for whoever gets a copy of it',
+    'if that is not meant, revoke it, and create one with a shorter --ttl, such as 90d',
+  );
 }
 
 /** @param now milliseconds since 1970: `--ttl` counts from here. @throws UsageError */

@@ -63,6 +63,18 @@ describe('token create', () => {
     ]);
   });
 
+  test.each([
+    { ttl: '900d', hasRemark: true },
+    { ttl: '366d', hasRemark: false },
+    { ttl: 'never', hasRemark: false },
+  ])('--ttl $ttl has a remark: $hasRemark', async ({ ttl, hasRemark }) => {
+    const { run } = await createPlace();
+    const { code, stderr } = await run(['create', '--user', 'jane', '--ttl', ttl]);
+    const remark =
+      'sallyport: this token is valid for more than a year, for whoever gets a copy of it\n  fix: if that is not meant, revoke it, and create one with a shorter --ttl, such as 90d\n';
+    expect([code, stderr.includes(remark)]).toEqual([0, hasRemark]);
+  });
+
   test('-o json prints all on standard output', async () => {
     const { run } = await createPlace();
     const said = ['--group', 'dev', '--reason', 'r', '--by', 'ops'];

@@ -148,7 +148,8 @@ describe('token list', () => {
     },
     {
       filter: ['--digest', ''],
-      message: '--digest has 0 digits\n  fix: give at least the first 1 of 64',
+      message:
+        '--digest has 0 digits\n  fix: copy at least the first 1 of its 64 digits from token list or blocks',
     },
   ])('$filter is wrong usage', async ({ filter, message }) => {
     const { run, calls } = await createPlace();
