@@ -51,6 +51,7 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
     ['unknown', undefined, undefined, undefined],
     ['rejected', 'expired', undefined, undefined],
   ]);
+  expect(reviews[2]).toMatchObject({ askedFor: ['vault'], validFor: ['kubernetes', apiServer] });
 });
 
 test('a token whose key was removed is refused, however long its answer is cached', async () => {

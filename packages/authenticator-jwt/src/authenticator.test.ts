@@ -81,6 +81,7 @@ test('the audiences of the API server come to those of the token, where the conf
     kind: 'rejected',
     reason: 'audience-mismatch',
     subject: 'jane',
+    audiences: ['https://kubernetes.default.svc'],
   });
 });
 

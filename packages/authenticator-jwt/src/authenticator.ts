@@ -20,6 +20,7 @@ import {
   exampleUser,
   mapUser,
   mapUsername,
+  readAudiences,
   readCredential,
   whyNoGroups,
 } from './claims.ts';
@@ -135,15 +136,15 @@ function decideByClaims(
   trace?.(`issuer ${options.url}: the signature is valid`);
   const noGroups = trace && whyNoGroups(claims, options.mappings);
   if (noGroups !== undefined) trace?.(`issuer ${options.url}: ${noGroups}`);
-  const audiences = [claims.aud]
-    .flat()
-    .filter((audience) => typeof audience === 'string' && options.audiences.includes(audience));
+  const audiences = readAudiences(claims).filter((audience) =>
+    options.audiences.includes(audience),
+  );
   const credential = readCredential(claims);
   return {
     kind: 'authenticated',
     user,
     ...(credential && { credential }),
-    audiences: [...new Set([...(audiences as string[]), ...options.apiAudiences])],
+    audiences: [...new Set([...audiences, ...options.apiAudiences])],
     expiresAt: new Date(Number(claims.exp) * 1000 + options.clockTolerance),
   };
 }
@@ -162,7 +163,13 @@ function refuse(
   const subject = claims && mapUsername(claims, mappings);
   // A name that no audit record takes must not turn the refusal into an error.
   const isNamed = typeof subject === 'string' && subject.isWellFormed();
-  return { kind: 'rejected', reason, ...(isNamed && { subject }) };
+  const isForOthers = claims !== undefined && reason === 'audience-mismatch';
+  return {
+    kind: 'rejected',
+    reason,
+    ...(isNamed && { subject }),
+    ...(isForOthers && { audiences: readAudiences(claims).filter((text) => text.isWellFormed()) }),
+  };
 }
 
 interface OpenKeysOptions {

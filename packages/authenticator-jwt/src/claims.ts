@@ -159,6 +159,11 @@ function missingClaim(claims: Claims, name: string): string {
   return `claim ${name} is not in the token, which has ${listed.join(', ')}${overflow}`;
 }
 
+/** Reads the audiences of a token. */
+export function readAudiences({ aud }: Claims): readonly string[] {
+  return [aud].flat().filter((audience) => typeof audience === 'string');
+}
+
 /** Reads a claim of the token itself: `constructor` is not one. */
 function readClaim(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;

@@ -85,6 +85,11 @@ export interface Rejected {
   readonly reason: RejectionReason;
   /** The name as the backend knows it, never as typed: a mistyped name may be a password. Left out: it is not known. */
   readonly subject?: string;
+  /**
+   * With `audience-mismatch`: the audiences that the token is for, if its issuer is known to have written them. The log and the
+   * audit trail show up to 16, and 256 characters of each.
+   */
+  readonly audiences?: readonly string[];
 }
 
 /** The token is not this authenticator's: the next one is asked. */

@@ -43,6 +43,24 @@ test('a decision about a user who was looked up names the directory, and no othe
   ]);
 });
 
+test('a refusal for the audience says what was asked for, and what the token is valid for, never the token', () => {
+  const { lines, logger } = createLog();
+  const report = createReviewReporter([createReviewLog(logger, () => 0)], logger);
+  const ended = { id: 'a', at: 0, seconds: 0, answers: [], callerGone: false } as const;
+  const request = { apiVersion: 'authentication.k8s.io/v1', token: 'secret' } as const;
+  const end = { kind: 'rejected', reason: 'audience-mismatch', audiences: ['prod', 'b'] } as const;
+  report({ ...ended, request: { ...request, audiences: ['dev', 'x secret'] }, end });
+  report({
+    ...ended,
+    request: { ...request, audiences: ['dev'] },
+    end: { ...end, reason: 'revoked' },
+  });
+  expect(lines.map(({ fields }) => fields)).toEqual([
+    expect.objectContaining({ askedFor: ['dev', 'x [token]'], validFor: ['prod', 'b'] }),
+    expect.not.objectContaining({ askedFor: expect.anything(), validFor: expect.anything() }),
+  ]);
+});
+
 test('of refusals that name no user one in 10 s is at info for each authenticator and reason, with the number of the others', () => {
   const { lines, logger } = createLog();
   let now = 0;

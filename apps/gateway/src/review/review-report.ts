@@ -43,6 +43,8 @@ export interface ReviewReport {
    * batch is written, 20 ms later at most. It is undefined if no review could be read.
    */
   readonly token: string | undefined;
+  /** The audiences that the review named. */
+  readonly askedFor?: readonly string[] | undefined;
   /** Whether the caller did not wait for the answer. */
   readonly callerGone: boolean;
 }
@@ -52,7 +54,7 @@ export type OnReview = (report: ReviewReport) => void;
 
 /** Reports each review to every observer, in their order. */
 export function createReviewReporter(observers: readonly OnReview[], logger: Logger) {
-  type EndedReview = Omit<ReviewReport, 'version' | 'outcome' | 'token'> & {
+  type EndedReview = Omit<ReviewReport, 'version' | 'outcome' | 'token' | 'askedFor'> & {
     readonly request: TokenReviewRequest | undefined;
   };
   // The properties are spelled out, because a spread takes several times as long.
@@ -80,6 +82,7 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
       end,
       answers,
       token,
+      askedFor: request?.audiences,
       callerGone,
     };
     for (const observe of observers) {
@@ -124,7 +127,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     return limited('warn', kind);
   };
   return (report) => {
-    const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
+    const { id, seconds, version, outcome, callerGone, answers } = report;
     const [level, unloggedSince = 0] = chooseLevel(report);
     if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
     const last = answers.at(-1);
@@ -140,7 +143,7 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
       ...(unloggedSince > 0 && { unloggedSince }),
     };
     logger[level](
-      { review: id, outcome, version, ...detail(end, token), ...details, seconds },
+      { review: id, outcome, version, ...detail(report), ...details, seconds },
       'token review',
     );
   };
@@ -152,7 +155,8 @@ function describeOutcome(end: ReviewResult | Error): ReviewOutcome {
   return end.kind === 'no-opinion' ? 'unknown' : end.kind;
 }
 
-function detail(end: ReviewResult | Error, token: string | undefined): object {
+function detail(report: ReviewReport): object {
+  const { end, token } = report;
   // Only our own refusals are logged by their messages: any other error can quote its input, and is logged by its
   // place.
   if (end instanceof Error) return end instanceof StatusError ? { reason: end.message } : {};
@@ -160,5 +164,22 @@ function detail(end: ReviewResult | Error, token: string | undefined): object {
   if (end.kind === 'error') return { reason: end.message, authenticators: end.authenticators };
   if (end.kind === 'no-opinion') return {};
   const { reason, subject } = end;
-  return { reason, ...(subject !== undefined && { subject: withoutToken(subject, token) }) };
+  return {
+    reason,
+    ...(subject !== undefined && { subject: withoutToken(subject, token) }),
+    ...describeAudiences(report),
+  };
+}
+
+/**
+ * Returns what a review asked for that was refused for its audience, and what its token is valid for. `askedFor` is empty if the
+ * review named none. `validFor` is undefined if the authenticator does not say.
+ */
+export function describeAudiences({ end, askedFor, token }: ReviewReport) {
+  if (end instanceof Error || end.kind !== 'rejected' || end.reason !== 'audience-mismatch')
+    return undefined;
+  // Whoever asks may name the token itself as an audience.
+  const clean = (audiences: readonly string[] | undefined) =>
+    audiences?.map((audience) => withoutToken(audience, token));
+  return { askedFor: clean(askedFor), validFor: clean(end.audiences) };
 }

@@ -105,8 +105,9 @@ function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
     maxSize: maxEntries * minNegativeSize,
     // Names of questions about a user have that user's name in them.
     sizeCalculation: ({ decision }, name) => {
-      const subject = 'subject' in decision ? (decision.subject ?? '') : '';
-      return Math.max(minNegativeSize, 256 + (subject.length + name.length) * 2);
+      const { subject = '', audiences = [] } = decision.kind === 'rejected' ? decision : {};
+      const length = [name, subject, ...audiences].reduce((sum, text) => sum + text.length, 0);
+      return Math.max(minNegativeSize, 256 + 32 * audiences.length + length * 2);
     },
   });
 }

@@ -70,7 +70,12 @@ describe('a valid decision', () => {
     { case: 'a rejected', decision: { kind: 'rejected', reason: 'locked' } },
     {
       case: 'a rejected with its subject',
-      decision: { kind: 'rejected', reason: 'revoked', subject: 'jane' },
+      decision: {
+        kind: 'rejected',
+        reason: 'audience-mismatch',
+        subject: 'jane',
+        audiences: ['a'],
+      },
     },
     { case: 'no opinion', decision: { kind: 'no-opinion' } },
   ])('passes $case', async ({ decision }) => {
@@ -218,6 +223,10 @@ describe('a valid decision', () => {
     {
       message: 'subject is not a string',
       answer: { kind: 'rejected', reason: 'locked', subject: 1 },
+    },
+    {
+      message: 'audiences[0] is not a string',
+      answer: { kind: 'rejected', reason: 'audience-mismatch', audiences: [1] },
     },
   ])('could not be checked: $message', async ({ message, answer }) => {
     const error = await checked(answer).catch((thrown: unknown) => thrown);

@@ -11,7 +11,7 @@ import {
   type UserInfo,
 } from '@sallyport/authenticator';
 import { isDeeplyFrozen, memoize } from './answer.ts';
-import { createDecidingLayer } from './layer.ts';
+import { createDecidingLayer, shortenAudiences } from './layer.ts';
 
 /**
  * Checks the plugin's answer and rebuilds it as a frozen decision of our own: a mistake in a plugin never reads as
@@ -92,11 +92,13 @@ export function shortenId(id: string): string {
   return id.length <= maxIdLength ? id : `sha256:${hash('sha256', id, 'hex')}`;
 }
 
-function readRejected({ reason, subject }: Fields): Rejected {
+function readRejected({ reason, subject, audiences }: Fields): Rejected {
   const knownReason = rejectionReasons.find((candidate) => candidate === reason);
   if (knownReason === undefined) throw invalid('reason is not one of the known reasons');
   const decision: Writable<Rejected> = { kind: 'rejected', reason: knownReason };
   if (subject !== undefined) decision.subject = readString(subject, 'subject');
+  if (audiences !== undefined)
+    decision.audiences = shortenAudiences(readStrings(audiences, 'audiences'));
   return Object.freeze(decision);
 }
 

@@ -15,7 +15,12 @@ async function decide(
 }
 
 const bound = (...audiences: string[]): Decision => ({ kind: 'authenticated', user, audiences });
-const mismatch = { kind: 'rejected', reason: 'audience-mismatch', subject: 'jane' };
+const mismatch = (...audiences: string[]) => ({
+  kind: 'rejected',
+  reason: 'audience-mismatch',
+  subject: 'jane',
+  audiences,
+});
 
 describe('audiences', () => {
   test.each([
@@ -60,7 +65,14 @@ describe('audiences', () => {
     },
     { case: 'all lists are empty', named: [], asked: [], api: [] },
   ])('do not pass when $case', async ({ named, asked, api }) => {
-    expect(await decide(bound(...named), asked, api)).toStrictEqual(mismatch);
+    expect(await decide(bound(...named), asked, api)).toStrictEqual(mismatch(...named));
+  });
+
+  test('that do not pass are shown up to 16, and up to 256 characters of each', async () => {
+    const long = 'a'.repeat(256);
+    expect(await decide(bound(...Array<string>(17).fill(`${long}b`)), ['c'])).toStrictEqual(
+      mismatch(...Array<string>(16).fill(long)),
+    );
   });
 
   test.each([
@@ -80,12 +92,12 @@ describe('audiences', () => {
         const plugin = { authenticate: async () => decision, close: async () => {} };
         return withAudiences(plugin, () => api).authenticate('t', { audiences, signal, trace });
       };
-      expect(await answer(bound('a', 'd'))).toStrictEqual(mismatch);
-      expect(await answer(bound())).toStrictEqual(mismatch);
+      expect(await answer(bound('a', 'd'))).toStrictEqual(mismatch('a', 'd'));
+      expect(await answer(bound())).toStrictEqual(mismatch());
       await answer({ kind: 'authenticated', user });
       await answer({ kind: 'rejected', reason: 'audience-mismatch' });
       expect(await answer(bound('b', 'x'))).toMatchObject(
-        api.length > 0 ? { kind: 'authenticated' } : mismatch,
+        api.length > 0 ? { kind: 'authenticated' } : mismatch('b', 'x'),
       );
       expect(steps.slice(0, 2)).toEqual(
         ['a, d', 'none'].map((own) => `the token is valid for the audiences ${own}, and ${words}`),

@@ -76,7 +76,22 @@ function bind(decision: Decision, reviewAudiences: readonly string[]): Decision 
       tokenAudiences.includes(audience) && reviewAudiences.indexOf(audience) === index,
   );
   if (audiences.length > 0) return { ...decision, audiences };
-  return { kind: 'rejected', reason: 'audience-mismatch', subject: user.username };
+  return {
+    kind: 'rejected',
+    reason: 'audience-mismatch',
+    subject: user.username,
+    audiences: shortenAudiences(tokenAudiences),
+  };
+}
+
+/** The limits of what a review asks for: see `parseTokenReview`. */
+const [maxAudiences, maxAudienceLength] = [16, 256];
+
+/** Bounds what a refusal shows of the audiences of a token: an issuer may have written any number. */
+export function shortenAudiences(audiences: readonly string[]): readonly string[] {
+  return Object.freeze(
+    audiences.slice(0, maxAudiences).map((audience) => audience.slice(0, maxAudienceLength)),
+  );
 }
 
 /** What is added to each identity, so that kube-apiserver's audit log can be joined with ours. */

@@ -183,6 +183,7 @@ describe('a session', () => {
       kind: 'rejected',
       reason: 'audience-mismatch',
       subject: 'corp:alice',
+      audiences: ['prod'],
     });
     const { cluster = 'none' } = changed as Partial<Session>;
     const where = 'which is not in login.clusters';

@@ -70,7 +70,10 @@ export function withSessions(
       context.trace?.(
         `the session is for the cluster ${cluster} with the audience ${audience}, which is not in login.clusters`,
       );
-      return refuse('audience-mismatch');
+      return {
+        ...refuse('audience-mismatch'),
+        ...(session.audience && { audiences: [session.audience] }),
+      };
     }
     const users = findSessionUsers(session);
     // The authenticator or provider was removed from `login`. A refusal makes the user log in again.

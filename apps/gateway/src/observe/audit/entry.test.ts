@@ -24,6 +24,16 @@ const about = { seconds: 0.001235 };
 const answered = (answer: Partial<Answer>) =>
   ({ authenticator: 'corp', seconds: 0.5, recognized: true, ...answer }) as Answer;
 
+test('a refusal for the audience: what was asked for, and what the token is valid for', () => {
+  const end = { kind: 'rejected', reason: 'audience-mismatch', audiences: ['prod'] } as const;
+  const askedFor = ['dev', 'the-token'];
+  expect(auditEntry({ ...report, outcome: 'rejected', end, askedFor })).toMatchObject({
+    reason: 'audience-mismatch',
+    askedFor: ['dev', '[token]'],
+    validFor: ['prod'],
+  });
+});
+
 test('a user who was let in: names as Kubernetes sees them, groups as their number', () => {
   const user = {
     username: 'corp:jane',

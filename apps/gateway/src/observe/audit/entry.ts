@@ -5,7 +5,11 @@ import type { Answer } from '../../engine/chain/chain.ts';
 import { type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import { createHmacSha256 } from '../../engine/sealing/hmac.ts';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
-import type { ReviewOutcome, ReviewReport } from '../../review/review-report.ts';
+import {
+  describeAudiences,
+  type ReviewOutcome,
+  type ReviewReport,
+} from '../../review/review-report.ts';
 
 /** The fields with which every line begins. docs/audit-trail.md describes all fields. */
 export interface LineOrigin {
@@ -45,12 +49,15 @@ export function describeDecision({ outcome, end, answers, token }: ReviewReport)
 /** Describes one review. The entry contains nothing of the token, and no words of a backend. */
 export function auditEntry(report: ReviewReport) {
   const { client, outcome, answers, seconds, callerGone } = report;
+  const audiences = describeAudiences(report);
   // The object has every key that there may be, in the order of a line: JSON.stringify takes five times as long for
   // objects of many shapes.
   return {
     caller: client,
     outcome,
     ...describeDecision(report),
+    askedFor: audiences?.askedFor,
+    validFor: audiences?.validFor,
     seconds: toMicroseconds(seconds),
     callerGone: callerGone || undefined,
     asked: answers.map(asked),

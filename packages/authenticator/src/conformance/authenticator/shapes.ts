@@ -8,7 +8,7 @@ const fieldsOfAuthenticated: readonly string[] = [
   'expiresAt',
   'session',
 ];
-export const fieldsOfRejected: readonly string[] = ['kind', 'reason', 'subject'];
+export const fieldsOfRejected: readonly string[] = ['kind', 'reason', 'subject', 'audiences'];
 const fieldsOfUser: readonly string[] = ['username', 'uid', 'groups', 'extra'];
 
 /** @returns what is wrong with an `authenticated` decision; undefined when Kubernetes can use it as it is */
