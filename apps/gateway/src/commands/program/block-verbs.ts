@@ -16,6 +16,7 @@ export function addBlockVerbs({ program, context, add }: Program): void {
     description: 'refuse a user, group, token or session for a time, on every replica',
     options: [...blockable, option.for, ...entryOptions(context)],
     load: async () => (await import('../blocks/block.ts')).block,
+    tokenCall: 'block --token --for 30d',
     exitStatus: confirmed,
     examples: {
       'Block a user for 8h': 'block --user corp:jane --for 8h --reason "laptop stolen"',
@@ -31,6 +32,7 @@ export function addBlockVerbs({ program, context, add }: Program): void {
       ...entryOptions(context),
     ],
     load: async () => (await import('../blocks/block.ts')).unblock,
+    tokenCall: 'unblock --token',
     exitStatus: confirmed,
     examples: { 'Remove the block of a user': 'unblock --user corp:jane' },
   });
@@ -62,6 +64,7 @@ export function addBlockVerbs({ program, context, add }: Program): void {
       ...entryOptions(context),
     ],
     load: async () => (await import('../tokens/revoke.ts')).revoke,
+    tokenCall: 'revoke --token',
     exitStatus: { ...confirmed, 3: 'no token to revoke' },
     examples: {
       'Revoke all tokens of a user': 'revoke --user robot:ci --reason leaked',

@@ -7,7 +7,12 @@ interface CommandAdvice {
   readonly example?: string | undefined;
   /** The call that prints its help. */
   readonly help: string;
+  /** The call that asks for a token, or reads it from standard input. Left out: the command takes none. */
+  readonly tokenCall?: string | undefined;
 }
+
+/** No token is this short, and few names are longer. */
+const minTokenLength = 16;
 
 /**
  * Words an error of commander for a person, and adds how to fix it. What no command takes is not repeated, nor are values of unknown
@@ -17,16 +22,20 @@ interface CommandAdvice {
  */
 export function describeCommandLineError(
   text: string,
-  command: Pick<Command, 'name' | 'args' | 'registeredArguments'>,
-  { example, help }: CommandAdvice,
+  command: Pick<Command, 'name' | 'args' | 'opts' | 'registeredArguments'>,
+  { example, help, tokenCall }: CommandAdvice,
 ): ProblemWords {
   const see = `see: ${help}`;
   const [problem = '', guess] = text.split(/\n\(Did you mean (?:one of )?(.+)\?\)$/s);
   const [, flag = ''] = /^error: [a-z ]*option '(?:-\w, )?(--[\w-]+)/.exec(problem) ?? [];
   const fix = example?.includes(flag) ? `write for example: ${example}` : see;
   // A name without its option, as in `block jane`, is the reason why the option is missing.
-  if (/^error: (?:too many arguments|required option)/.test(problem) && hasExcess(command))
-    return { message: describeExcess(command), fix };
+  if (/^error: (?:too many arguments|required option)/.test(problem) && hasExcess(command)) {
+    const isToken = tokenCall !== undefined && mayBeToken(command, tokenCall);
+    return { message: describeExcess(command), fix: isToken ? adviseOnToken(tokenCall) : fix };
+  }
+  if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
+    return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
   if (/^error: unknown /.test(problem))
     return { message: withoutSecrets(problem), fix: guess ? `did you mean ${guess}?` : see };
   if (problem.includes(' cannot be used with option '))
@@ -36,6 +45,22 @@ export function describeCommandLineError(
 
 function hasExcess({ args, registeredArguments }: Pick<Command, 'args' | 'registeredArguments'>) {
   return args.filter((word) => !word.startsWith('-')).length > registeredArguments.length;
+}
+
+/** Whether a word that no option takes may be a token. Where `--token` asks for one, a short word is a name without its option. */
+function mayBeToken(command: Pick<Command, 'args' | 'opts'>, tokenCall: string): boolean {
+  return (
+    !tokenCall.includes(' --token') ||
+    command.opts().token === true ||
+    command.args.some((word) => word.length >= minTokenLength)
+  );
+}
+
+function adviseOnToken(tokenCall: string): string {
+  return (
+    `let the command ask for the token: ${tokenCall}, or read it from a file: ${tokenCall} < FILE. ` +
+    "A token that you typed here is in your shell's history: delete it there, and revoke it"
+  );
 }
 
 function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>): string {
@@ -49,5 +74,6 @@ function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>):
 function withoutSecrets(problem: string): string {
   return problem
     .replace(/^(error: unknown option '-[^=]*=).*'$/s, "$1…'")
+    .replace(/^(error: unknown option) '[^=]{32,}'$/s, '$1, which is too long to be one')
     .replace(/^(error: unknown command) '.{20,}'$/s, '$1, which is too long to be one');
 }

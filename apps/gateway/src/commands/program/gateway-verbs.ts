@@ -80,6 +80,7 @@ export function addCheckVerbs({ program, add }: Program): void {
       ).conflicts('user'),
     ],
     load: async () => (await import('../explain/explain.ts')).explain,
+    tokenCall: 'explain',
     exitStatus: {
       0: 'authenticated; with --user: known',
       1: 'error: a backend is unavailable',

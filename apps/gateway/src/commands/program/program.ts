@@ -14,6 +14,8 @@ interface Verb<Options> {
   /** Loads the code of the verb when it is called, so that each command starts as fast as it can. */
   readonly load: () => Promise<(context: CommandContext, options: Options) => Promise<ExitCode>>;
   readonly exitStatus?: Readonly<Record<number, string>>;
+  /** The words of the call that asks for a token, or reads it from standard input. Left out: the verb reads none. */
+  readonly tokenCall?: string;
   /** A line of the help, after the exit status. */
   readonly note?: string;
   /** Commands by what they do. */
@@ -44,10 +46,16 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
   adviseOnErrors(program, '--help');
 
   /** Adds how to fix it to each error about a command. */
-  function adviseOnErrors(command: Command, help: string, example?: string): Command {
+  function adviseOnErrors(
+    command: Command,
+    help: string,
+    example?: string,
+    tokenCall?: string,
+  ): Command {
     const advice = {
       help: exampleLine(context, help),
       example: example && exampleLine(context, example),
+      tokenCall: tokenCall && exampleLine(context, tokenCall),
     };
     return command.configureOutput({
       outputError(text, write) {
@@ -64,7 +72,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
   }
 
   function add<Options>(parent: Command, name: string, verb: Verb<Options>): Command {
-    const { description, options, load, exitStatus, note, examples } = verb;
+    const { description, options, load, exitStatus, note, examples, tokenCall } = verb;
     const help = [
       exitStatus ? exitText(exitStatus) : '',
       note === undefined ? '' : `\n${note}\n`,
@@ -72,7 +80,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
     ];
     const command = parent.command(name).description(description);
     const path = parent === program ? name : `${parent.name()} ${name}`;
-    adviseOnErrors(command, `${path} --help`, Object.values(examples ?? {})[0]);
+    adviseOnErrors(command, `${path} --help`, Object.values(examples ?? {})[0], tokenCall);
     for (const verbOption of options) {
       command.addOption(verbOption);
       refuseRepetition(command, verbOption);

@@ -95,6 +95,42 @@ describe('what might be a secret is not repeated', () => {
     expect([code, stderr]).toEqual([2, expect.stringMatching(`^error: ${error}\n  fix: `)]);
   });
 
+  test.each([
+    { line: 'explain', call: 'explain' },
+    { line: 'explain --token', call: 'explain' },
+    { line: 'explain --token=', call: 'explain' },
+    { line: 'revoke', call: 'revoke --token' },
+    { line: 'revoke --token', call: 'revoke --token' },
+    { line: 'revoke --token=', call: 'revoke --token' },
+    { line: 'block --for 1h --token', call: 'block --token --for 30d' },
+    { line: 'unblock', call: 'unblock --token' },
+    { line: 'token hash --user ci', call: 'token hash --user ci' },
+    { line: 'token hash', call: 'token hash --user ci' },
+    { line: 'audit fingerprint', call: 'audit fingerprint' },
+  ])(
+    'a token after "$line": how to give it is said, and that the history has it',
+    async ({ line, call }) => {
+      const token = secret('yet-another-token-of-32-letters');
+      const words = `${line}${line.endsWith('=') ? '' : ' '}${token}`.split(' ');
+      const { code, stderr } = await run(words);
+      const ask = `let the command ask for the token: sallyport ${call}, or read it from a file: sallyport ${call} < FILE`;
+      const history =
+        "A token that you typed here is in your shell's history: delete it there, and revoke it";
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/^error: (?:too|unknown)/)]);
+      expect(stderr).toContain(`\n  fix: ${ask}. ${history}\n`);
+    },
+  );
+
+  test('a token that begins like an option', async () => {
+    const token = secret('-a-token-of-36-letters-and-digits-123');
+    const { stderr } = await run(['explain', token]);
+    expect(stderr).toMatch(/^error: unknown option, which is too long to be one\n/);
+  });
+
+  test('a name in place of a token does not get that advice where names are blocked', async () => {
+    expect((await run(['block', 'jane'])).stderr).not.toContain('token');
+  });
+
   test('with an unknown option', async () => {
     const token = secret('another-token-of-27-letters');
     const { stderr } = await run(['explain', `--token=${token}`]);

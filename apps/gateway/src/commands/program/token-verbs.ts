@@ -24,6 +24,7 @@ export function addAuditVerb({ add, addFamily }: Program): void {
       'print the fingerprint of a token in the audit trail; the token is typed at a prompt or read from standard input',
     options: [option.config],
     load: async () => (await import('../tokens/token-hash.ts')).auditFingerprint,
+    tokenCall: 'audit fingerprint',
     note: 'The output has one line for each key of cache.redis.sealingKeys. The first is for the key in use.',
     examples: {
       'Find the lines of a token, which you type at a prompt':
@@ -96,6 +97,7 @@ export function addTokenVerbs({ context, add, addFamily }: Program): void {
       option.output,
     ],
     load: async () => (await import('../tokens/token-hash.ts')).tokenHash,
+    tokenCall: 'token hash --user ci',
     examples: {
       'Generate a token and add its entry to a file':
         'token hash --user ci --generate >> tokens.yaml',
