@@ -100,6 +100,14 @@ export async function loadConfig(
       problem: (words: ProblemWords) =>
         source.locate({ path: ['check', 'acknowledge', index], ...words }),
     })),
+    /** Makes a problem of a text that begins with a key of the file, such as `server.tls.certFile: …`. Undefined: it does not. */
+    findPlace: (text: string): ConfigProblem | undefined => {
+      const [, key = '', message = ''] = /^([\w-]+(?:\.[\w-]+)+): (.*)$/s.exec(text) ?? [];
+      const path = key.split('.');
+      return valueAt(source.value, path) === undefined
+        ? undefined
+        : source.locate({ path, message });
+    },
     /** Whether a secret is written in it. */
     hasSecrets: prepared.some((entry) => entry.hasSecrets),
   };

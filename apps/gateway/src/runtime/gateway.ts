@@ -4,7 +4,7 @@ import { systemClocks } from '../base/clocks.ts';
 import { pause, within } from '../base/deadlines.ts';
 import { createFileWatcher } from '../config/files/watcher.ts';
 import { loadConfig } from '../config/load.ts';
-import { FixableError } from '../config/problems.ts';
+import { FixableError, placed, reworded } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
 import {
@@ -48,6 +48,14 @@ export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 /** How long a shutdown waits for a reload in progress. Milliseconds. */
 const reloadGrace = 2_000;
 
+/** Throws an error of a file that the config names, with the line of the config. */
+function throwPlaced(error: unknown, { findPlace }: Pick<GatewayConfig, 'findPlace'>): never {
+  throw reworded(error, (message) => {
+    const problem = findPlace(message);
+    return problem === undefined ? message : placed(problem).message;
+  });
+}
+
 /** Loads the config, makes the chain, and listens. @throws Error when any of it can't be done; nothing is left open then */
 export async function startGateway(options: GatewayOptions) {
   const { logger } = options;
@@ -57,7 +65,7 @@ export async function startGateway(options: GatewayOptions) {
   const config = await load();
   logger.level = config.log.level;
   logConfigWarnings(config, logger);
-  const tls = await readTls(config);
+  const tls = await readTls(config).catch((error: unknown) => throwPlaced(error, config));
   logCertificateWarnings(tls, logger);
   await using opened = new AsyncDisposableStack();
   const gatewayParts = await createParts(config, tls, logger, opened);

@@ -206,6 +206,24 @@ describe('check of files', () => {
     expect(missingFiles(report)).toEqual(['missing-password', 'missing-sealing', 'missing-url']);
   });
 
+  test('names the line of each file that is missing, and so does a start', async () => {
+    const tls = { certFile: 'gone', keyFile: 'gone', clientCAFile: 'gone', clientNames: ['a'] };
+    const config = { server: { tls }, authenticators: [staticAuthenticator] };
+    const { findings } = await check({ config });
+    const keys = [
+      '6:15: server.tls.certFile',
+      '7:14: server.tls.keyFile',
+      '8:19: server.tls.clientCAFile',
+    ];
+    expect(findings.filter(({ detail }) => detail.includes('gone'))).toMatchObject(
+      keys.map((key) => ({ detail: expect.stringContaining(`/gateway.yaml:${key}: /`) })),
+    );
+    await using folder = await createConfigFolder(config);
+    await expect(startGatewayIn(folder.folder)).rejects.toThrow(
+      /gateway\.yaml:6:15: server\.tls\.certFile: \//,
+    );
+  });
+
   test('names all other missing files in one run', async () => {
     const both = { tokensFile: 'missing-tokens', tokenAuthFile: 'missing-csv' };
     const pair = { caFile: 'missing-ca', certFile: 'missing-certificate', keyFile: 'missing-key' };

@@ -3,6 +3,7 @@ import { configJsonSchema } from '../../config/json-schema.ts';
 import { loadConfig } from '../../config/load.ts';
 import { builtInPlugins } from '../../config/plugins.ts';
 import { ConfigError, onTwoLines } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
 import { configFile } from '../config-file.ts';
 import type { CommandContext } from '../context.ts';
 import { type NamedFinding, runCheck, toPlacedError, wholeDetail } from '../finding.ts';
@@ -69,6 +70,15 @@ function summarize(findings: Awaited<ReturnType<typeof inspect>>): string {
   ].join(', ');
 }
 
+/** Adds the line of the config to an error of a file that it names. */
+function placeError({ findPlace }: Pick<GatewayConfig, 'findPlace'>, finding: NamedFinding) {
+  const isPlaced = finding.result !== 'error' || finding.problem !== undefined;
+  const problem = isPlaced ? undefined : findPlace(finding.detail);
+  return problem === undefined
+    ? finding
+    : { ...finding, ...toPlacedError({ ...problem, fix: finding.fix }) };
+}
+
 /** Reports all errors of the config in one run. What it names is checked once it has none, since no gateway runs on a part of it. */
 async function inspect(
   command: CommandContext,
@@ -83,7 +93,8 @@ async function inspect(
       checks.map(({ name, run }) => runCheck(name, () => run(context))),
     );
     await remarkOtherAccount(command, await listAllFiles(context));
-    return acknowledge(findings.flat(), config.acknowledgements);
+    const placedFindings = findings.flat().map((finding) => placeError(config, finding));
+    return acknowledge(placedFindings, config.acknowledgements);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     printRemark(
