@@ -73,10 +73,16 @@ async function listFindings(): Promise<readonly Finding[]> {
   return JSON.parse(stdout).findings;
 }
 
-/** The printed line, word for word, as Redis reads it from an ACL file. */
+/** Adds the user by the printed command, and requires that it is the user of the printed line of an ACL file. */
 async function addPrintedUser(): Promise<void> {
-  const [, rule = ''] = /^ {2}user (sallyport on .*)$/m.exec(printed) ?? [];
-  await redis.client().call('ACL', 'SETUSER', ...rule.split(' '));
+  const [setUser = ''] = /(?<=^ {2})redis-cli .* ACL SETUSER .*$/m.exec(printed) ?? [];
+  const { run } = await createPageShell(undefined, { REDISCLI_AUTH: redis.password ?? '' });
+  expect(await run(setUser)).toBe('OK\n');
+  const [, line = ''] = /^ {2}(user sallyport on .*)$/m.exec(printed) ?? [];
+  const users = async () => redis.client().call('ACL', 'LIST');
+  const before = await users();
+  await redis.client().call('ACL', 'SETUSER', ...line.split(' ').slice(1));
+  expect(await users()).toEqual(before);
   await redis.client().call('ACL', 'LOG', 'RESET');
 }
 

@@ -100,7 +100,7 @@ test('check() reports a refused login', async () => {
     password: 'wrong',
   });
   expect((await errorOf(started.check())).message).toBe(
-    `${redis.url}: not connected: it refuses the username or the password, or the user is disabled`,
+    `${redis.url}: not connected: it refuses the username or the password, or the user is disabled: create the user, or correct the password: docs/redis.md (Permissions)`,
   );
 });
 

@@ -12,7 +12,7 @@ const passwords = {
   odd: `${newPassword()}:@/%?#ö `,
 };
 const acl = `compare its ACL with ${wording.minimalAcl}`;
-const refused = 'not connected: it refuses the username or the password, or the user is disabled';
+const refused = `not connected: it refuses the username or the password, or the user is disabled: create the user, or correct the password: ${wording.minimalAcl}`;
 
 const redis = await redisForFile({
   password: passwords.default,

@@ -18,7 +18,7 @@ const systemError = (code: string, message = `connect ${code} ${secret}`) =>
 
 const terms = { name: 'redis.example.com', wording };
 const acl = `compare its ACL with ${wording.minimalAcl}`;
-const refused = 'it refuses the username or the password, or the user is disabled';
+const refused = `it refuses the username or the password, or the user is disabled: create the user, or correct the password: ${wording.minimalAcl}`;
 
 describe('an error of Redis', () => {
   test.each([

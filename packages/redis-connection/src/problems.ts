@@ -115,10 +115,6 @@ const byReply: Readonly<Record<string, RedisProblemDetail>> = {
     kind: 'authentication',
     problem: 'it requires a password: set username and password, or put them into the url',
   },
-  WRONGPASS: {
-    kind: 'authentication',
-    problem: 'it refuses the username or the password, or the user is disabled',
-  },
   LOADING: { kind: 'server', problem: 'it is still loading its data' },
   BUSY: { kind: 'server', problem: 'it is busy with a script' },
   MASTERDOWN: { kind: 'server', problem: 'it is a replica that has lost its master' },
@@ -262,6 +258,12 @@ function replyProblem(
     return {
       kind: 'permission',
       problem: `the user is not allowed to do this${subject}: compare its ACL with ${minimalAcl}`,
+    };
+  }
+  if (word === 'WRONGPASS') {
+    return {
+      kind: 'authentication',
+      problem: `it refuses the username or the password, or the user is disabled: create the user, or correct the password: ${minimalAcl}`,
     };
   }
   if (word === 'WRONGTYPE')

@@ -127,6 +127,10 @@ test('a folder that has a gateway.yaml stays as it is, and what to add is printe
   const digest = createHash('sha256').update(password).digest('hex');
   expect(stdout).toBe(`${aclLine(password)}\n`);
   expect(stdout).toContain(digest);
+  const [setUser = ''] = /(?<=^ {2}redis-cli ).*/m.exec(printed) ?? [];
+  const shown = await run('sh', ['-ec', `echo ${setUser}`]);
+  const user = aclLine(password).replace('user ', 'ACL SETUSER ');
+  expect(shown.stdout).toBe(`-u ${redis} --cacert ${folder}.ca ${user}\n`);
   const secrets = ['redis-password', 'sealing-key', 'ldap-password'].map(
     (name) => `secrets/${name}`,
   );

@@ -7,7 +7,7 @@ import type { CommandContext } from '../context.ts';
 import { commandLine } from '../printed-commands.ts';
 import type { KeyPair } from './certificates.ts';
 import { formatEnd, loginNames, names, redisNames } from './layout.ts';
-import { aclLine, aclLineCommand } from './redis.ts';
+import { aclLine, aclLineCommand, describeSetUser } from './redis.ts';
 import {
   apiAudiencesLine,
   authenticatorSections,
@@ -55,7 +55,9 @@ export async function makeParts(
   const secretsLine = `  secrets/          the password of the Redis user, the sealing key${toFill}\n`;
   const aclStep = `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It contains the SHA-256 of the password in ${printable(join(folder, redisNames.password))}:
 
-  ${aclLine(password)}`;
+  ${aclLine(password)}
+
+${describeSetUser(redis, shellQuoted(join(folder, redisNames.password)))}`;
   return {
     files,
     lines: `${loginLine ?? ''}${authorityLine ?? ''}${secretsLine}`,
@@ -107,7 +109,9 @@ ${commands.map((command) => `  ${printable(command)}`).join('\n')}
 
 Add the line that this command prints to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis:
 
-  ${printable(aclLineCommand(path(redisNames.password)))}${describeSteps(context, folder, login)}${login === undefined ? '' : `${describeAudience(printable(config), chosenParts.audience)}\n`}Then run:
+  ${printable(aclLineCommand(path(redisNames.password)))}
+
+${describeSetUser(redis, path(redisNames.password))}${describeSteps(context, folder, login)}${login === undefined ? '' : `${describeAudience(printable(config), chosenParts.audience)}\n`}Then run:
 
   ${commandLine({ ...context, config }, ['check'])}
 `;

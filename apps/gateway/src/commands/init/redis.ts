@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isClearText, parseUrl } from '@sallyport/redis-connection/options';
+import { printable } from '../../base/logging/printable.ts';
+import { shellQuoted } from '../../base/shell-quoted.ts';
 import { UsageError } from '../output.ts';
 
 export const redisUser = 'sallyport';
@@ -16,8 +18,24 @@ export function aclLine(password: string): string {
 
 /** Returns a command that prints the same line. @param file the file of the password, quoted for a shell */
 export function aclLineCommand(file: string): string {
-  const digest = `tr -d '\\n' < ${file} | openssl dgst -sha256 -r | cut -c1-64`;
-  return `printf 'user ${redisUser} on #%s ${redisRights}\\n' "$(${digest})"`;
+  return `printf 'user ${redisUser} on #%s ${redisRights}\\n' "${readDigest(file)}"`;
+}
+
+/** Writes what a shell replaces by the digest of the password. */
+function readDigest(file: string): string {
+  return `$(tr -d '\\n' < ${file} | openssl dgst -sha256 -r | cut -c1-64)`;
+}
+
+/** Describes how a running Redis gets the same user. @param file the file of the password, quoted for a shell */
+export function describeSetUser(
+  { url, authority }: { readonly url: string; readonly authority?: { readonly file: string } },
+  file: string,
+): string {
+  const caFile = authority === undefined ? '' : ` --cacert ${shellQuoted(authority.file)}`;
+  const rights = redisRights.split(' ').map(shellQuoted).join(' ');
+  return `Or run this as an administrator of Redis, and then ACL SAVE, or CONFIG REWRITE if it has no ACL file:
+
+  ${printable(`redis-cli -u ${shellQuoted(url)}${caFile} ACL SETUSER ${redisUser} on "#${readDigest(file)}" ${rights}`)}`;
 }
 
 /** Reads the URL of one Redis, without a user: `init` makes the user and its password. @throws UsageError that quotes nothing of the URL */
