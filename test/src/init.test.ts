@@ -297,7 +297,12 @@ test.each([
     status: 1,
     message: /nothing was written: .*made already has gateway\.yaml, /,
   },
-  { words: ['init', 'other'], status: 2, message: /--host is missing/ },
+  {
+    words: ['init', 'other'],
+    status: 2,
+    message:
+      /--host is missing\n {2}fix: add .* sallyport init \S+\/other --host gateway\.example\.com\n/,
+  },
 ])('$words exits with $status', async ({ words, status, message }) => {
   const { code, stdout, stderr } = await runCommand(words, { cwd: parent });
   expect(stderr).toMatch(message);

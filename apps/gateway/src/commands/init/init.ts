@@ -65,7 +65,7 @@ export async function createFolder(
   if (hosts.length === 0) {
     throw new UsageError(
       '--host is missing',
-      'add --host with each name and IP address by which a kube-apiserver calls the gateway; the first one goes into its kubeconfig',
+      `add each name and IP address by which a kube-apiserver calls the gateway, first the one for its kubeconfig: ${commandLine(context, ['init', folder, '--host', 'gateway.example.com'])}`,
     );
   }
   await refuseExisting(context, folder, chosenParts);

@@ -63,7 +63,10 @@ function readLoginHost(hosts: readonly string[], login: string | true): string {
       login === true
         ? `--login has no name, so it is the first of --host, ${name}`
         : `--login ${name}`;
-    throw new UsageError(`${origin}: only programs on this machine can reach that`, writeName);
+    throw new UsageError(
+      `${origin}: only programs on this machine can reach that`,
+      `${writeName}. To try a login on this machine alone, use examples/login of a checkout: docs/login.md`,
+    );
   }
   return name;
 }

@@ -245,6 +245,22 @@ test('--renew --login gives the login certificate another name, or makes the fir
   expect(() => newLoginHost(true)).toThrow('--renew keeps the name of the login server');
 });
 
+test('--renew --login says where the old name still is, and what follows it', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const config = await read('gateway.yaml');
+  const line = config.split('\n').findIndex((text) => text.includes('publicUrl: ')) + 1;
+  const rename = (host: string) => renewCertificates(context, folder, [], host);
+  expect(await rename('new.example.com')).toContain(
+    `login.publicUrl is still https://login.example.com:8444. In ${folder}/gateway.yaml, line ${line}, write:\n\n  publicUrl: https://new.example.com:8444\n`,
+  );
+  expect(await rename('2001:db8::1')).toContain('  publicUrl: https://[2001:db8::1]:8444\n');
+  expect(await rename('login.example.com')).not.toContain('publicUrl');
+  await writeFile(join(folder, 'gateway.yaml'), config.replace(':8444\n', '\n'));
+  expect(await rename('new.example.com')).toContain('  publicUrl: https://new.example.com\n');
+  await writeFile(join(folder, 'gateway.yaml'), 'login: [');
+  expect(await rename('new.example.com')).not.toContain('publicUrl');
+});
+
 test('--renew replaces no login certificate of another CA, and no key without its certificate', async () => {
   await create({ redis, login: 'login.example.com' });
   const rename = () => renewCertificates(context, folder, [], 'new.example.com');
@@ -280,7 +296,8 @@ test.each([
   { options: { redis, login: 'https://login.example.com' }, message: /^--login: .* is a URL/ },
   {
     options: { redis, login: 'localhost' },
-    message: /^--login localhost: only programs on this machine can reach that: write the name/,
+    message:
+      /^--login localhost: only programs on this machine can reach that: write the name .* use examples\/login of a checkout/,
   },
 ] as const)('$options is refused', async ({ options, message }) => {
   await expect(create(options)).rejects.toThrow(message);

@@ -13,6 +13,7 @@ import { type Authority, issueClient, issueServer, type KeyPair } from './certif
 import { exists, replaceFiles } from './files.ts';
 import { listHosts } from './hosts.ts';
 import { clientName, filesIn, formatEnd, loginNames, names } from './layout.ts';
+import { describeNewName } from './new-login-name.ts';
 
 /**
  * Replaces the certificates of the server, of the login server and of kube-apiserver, and their keys, by new ones from the same
@@ -53,6 +54,7 @@ export async function renewCertificates(
   );
   await remarkOn(context, folder, authority, server);
   const path = (name: string) => printable(join(folder, name));
+  const newName = loginHost === undefined ? '' : await describeNewName(folder, loginHost);
   const loginLine =
     login === undefined
       ? ''
@@ -64,7 +66,7 @@ export async function renewCertificates(
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
 Copy client.crt and client.key to each machine that runs a kube-apiserver: it reads them again without a restart. The old
 client certificate stays valid until it expires.
-`;
+${newName}`;
 }
 
 /**
