@@ -9,6 +9,8 @@ export const exitCodes = {
   usage: 2,
   /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`, `token list`: there was nothing to revoke, unlock or list. */
   negative: 3,
+  /** `explain`: the answer depends on audiences that are not known. */
+  dependent: 4,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -3,7 +3,7 @@ import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { describeError } from '../../config/problems.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { type Answer, ChainError } from '../../engine/chain/chain.ts';
+import type { Answer } from '../../engine/chain/chain.ts';
 import { isDirectoryError } from '../../engine/directory/with-directory.ts';
 import { digestToken, type Entry, type RevocationList } from '../../engine/revocation/list.ts';
 import { findLoginBlock } from '../../engine/revocation/with-blocks.ts';
@@ -22,6 +22,7 @@ import { momentText } from '../times.ts';
 import { shownAnswer, unavailable } from '../users/look-up-row.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
 import { nameSubject } from '../users/subject.ts';
+import { askChain, type ExplainedAnswer } from './ask-chain.ts';
 import { maxUse, maxUseOfDirectory, ownerOfDirectory, readOnlyCaching } from './cached-answers.ts';
 import { createTrace, type ExplainTrace, printTrace } from './explain-trace.ts';
 import { explainUser } from './explain-user.ts';
@@ -31,6 +32,7 @@ import {
   sessionJson,
   sessionLines,
 } from './explained-session.ts';
+import { describeStatus, statusJson } from './explained-status.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
 type ExplainOptions = ReadOptions &
@@ -70,35 +72,26 @@ async function explainToken(
       redis && { caching: readOnlyCaching(config, redis, blocks, options.audience, onUnread) }),
     onAbandoned: () => undefined,
   });
-  const answers: Answer[] = [];
-  const trace = createTrace(config);
   const { maxTokenSize } = config.server;
   const checkable = isCheckable(token, maxTokenSize);
-  let result: ReviewResult = { kind: 'no-opinion' };
-  const { audience: audiences = audiencesFor(token, config, generation.created) } = options;
+  const likely = audiencesFor(token, config, generation.created);
+  let answer: ExplainedAnswer = {
+    result: { kind: 'no-opinion' },
+    answers: [],
+    trace: createTrace(config),
+  };
   try {
-    if (checkable) {
-      result = await generation.authenticate(token, {
-        audiences,
-        signal: AbortSignal.timeout(config.server.reviewTimeout),
-        onAnswer: (answer) => answers.push(answer),
-        observer: trace,
-      });
-    }
-  } catch (error) {
-    if (!(error instanceof ChainError)) throw error;
-    result = { kind: 'error', message: error.message, authenticators: error.authenticators };
+    if (checkable) answer = await askChain(generation, config, token, options.audience, likely);
   } finally {
     await generation.retire(0);
     await waitForWrites();
   }
+  const { result, answers, trace, condition } = answer;
   const notAsked = checkable
     ? ''
     : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or is not valid UTF-8`;
   const note =
-    options.audience === undefined && audiences.length > 0
-      ? clusterNote(result, config)
-      : undefined;
+    options.audience === undefined && likely.length > 0 ? clusterNote(result, config) : undefined;
   if (note !== undefined) trace.onStep(config.login?.sessions ?? '', note);
   const refused = refusedUser(config, answers);
   // Whether a token for another audience is blocked is not known yet: blocks are looked at after audiences.
@@ -116,6 +109,7 @@ async function explainToken(
     block,
     locks,
     result,
+    condition,
     uses: describeUses(config, answers, isUnread),
   };
   const whyNot = (name: string) => {
@@ -123,6 +117,7 @@ async function explainToken(
     return whyUnrecognized(created?.authenticator ?? {}, token);
   };
   print(context, config, makeRows(config, answers, notAsked, whyNot), explanation, options);
+  if (condition !== undefined) return exitCodes.dependent;
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
@@ -243,6 +238,7 @@ interface Explanation {
   readonly block: Entry | undefined;
   readonly locks: readonly NamedLockout[];
   readonly result: ReviewResult;
+  readonly condition: ExplainedAnswer['condition'];
   readonly uses: readonly string[];
 }
 
@@ -250,7 +246,7 @@ function print(
   context: CommandContext,
   config: GatewayConfig,
   authenticators: Rows,
-  { trace, session, block, locks, result, uses }: Explanation,
+  { trace, session, block, locks, result, condition, uses }: Explanation,
   options: ReadOptions,
 ) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
@@ -264,7 +260,7 @@ function print(
       credential,
       ...sessionMember,
       ...fleet,
-      status,
+      ...statusJson(status, condition),
     });
     return;
   }
@@ -292,7 +288,7 @@ function print(
   }
   if (locks.length > 0)
     context.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(context, locks).join('\n')}\n`);
-  context.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
+  context.stdout.write(`\n${describeStatus(context, status, condition, config.server)}\n`);
   if (uses.length > 0)
     context.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
 }

@@ -76,7 +76,7 @@ export function addCheckVerbs({ program, add }: Program): void {
       option.output,
       new Option(
         '--audience <audience...>',
-        "audience of the review; repeatable (default: the API server's audiences)",
+        'audience of the review; repeatable (default: server.apiAudiences). Name the --api-audiences of kube-apiserver, or else its --service-account-issuer',
       ).conflicts('user'),
     ],
     load: async () => (await import('../explain/explain.ts')).explain,
@@ -85,6 +85,7 @@ export function addCheckVerbs({ program, add }: Program): void {
       0: 'authenticated; with --user: known',
       1: 'error: a backend is unavailable',
       3: 'refused or unknown',
+      4: 'accepted only for audiences that kube-apiserver might not ask for: name its own with --audience',
     },
     examples: {
       'Explain a token, which you type at a prompt': 'explain',
