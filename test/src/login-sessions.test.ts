@@ -274,7 +274,8 @@ describe.concurrent('a session', () => {
       ],
     });
     const explained = await operator.run(['explain'], token);
-    expect(explained.code).toBe(0);
+    expect(explained.code).toBe(4);
+    expect(explained.stdout).toContain(`\nIf it asks for ${clusters.prod.audience}: {`);
     expect(explained.stdout).toContain(
       `it is a session for the cluster prod: asked for its audience, ${clusters.prod.audience}`,
     );
@@ -691,7 +692,8 @@ describe('in an outage, a session', () => {
       ['sessions', token, 'gateway.yaml'],
       ['corp', direct, 'slow.yaml'],
     ] as const) {
-      const explained = await operator.run(['explain', '--config', file], one);
+      const asked = ['--audience', clusters.prod.audience];
+      const explained = await operator.run(['explain', '--config', file, ...asked], one);
       expect([name, explained.code, explained.stderr], explained.stdout).toEqual([name, 0, '']);
       expect(explained.stdout).toMatch(
         new RegExp(
