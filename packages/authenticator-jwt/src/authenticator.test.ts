@@ -314,7 +314,11 @@ test('what a mapping refuses is a refusal, and explain says why without the toke
     claimValidationRules: [{ claim: 'hd', requiredValue: 'example.com' }],
   });
   const steps: string[] = [];
-  const trace = (step: string) => void steps.push(step);
+  const values: (string | undefined)[] = [];
+  const trace = (step: string, value?: string) => {
+    steps.push(step);
+    values.push(value);
+  };
   const token = await sign({ hd: 'else.example.com' });
   expect(await authenticator.authenticate(token, { ...context, trace })).toEqual({
     kind: 'rejected',
@@ -331,6 +335,10 @@ test('what a mapping refuses is a refusal, and explain says why without the toke
     expect.stringMatching(
       /^issuer .*: it has expired \(exp\): \d+d(\d+h)? ago, at 1970-01-01T00:00:01Z; the clock here says 20/,
     ),
+  ]);
+  expect(values).toEqual([
+    'it is the string "else.example.com", and the rule has the string "example.com"',
+    undefined,
   ]);
 });
 

@@ -1,4 +1,5 @@
 import {
+  type AuthenticateContext,
   type Authenticator,
   AuthenticatorError,
   type Decision,
@@ -126,11 +127,11 @@ export async function createJwtAuthenticator(
 function decideByClaims(
   claims: Claims,
   options: IssuerOptions,
-  trace?: (step: string) => void,
+  trace?: AuthenticateContext['trace'],
 ): Decision {
   const user = mapUser(claims, options);
   if ('problem' in user) {
-    trace?.(`issuer ${options.url}: ${user.problem}`);
+    trace?.(`issuer ${options.url}: ${user.problem}`, user.values);
     return refuse('invalid-credentials', claims, options);
   }
   trace?.(`issuer ${options.url}: the signature is valid`);

@@ -345,13 +345,14 @@ describe('claimValidationRules', () => {
     expect('username' in user).toBe(passes);
   });
 
+  const values = expect.any(String);
   test.each<{ name: string; claims: object; requiredValue: string | boolean; expected: object }>([
     { name: 'true', claims: { a: true }, requiredValue: true, expected: { username: 'jane' } },
     {
       name: 'false',
       claims: { a: true },
       requiredValue: false,
-      expected: { problem: 'claim a does not have the required value' },
+      expected: { problem: 'claim a does not have the required value', values },
     },
     {
       name: 'no such claim',
@@ -363,7 +364,7 @@ describe('claimValidationRules', () => {
       name: 'a number',
       claims: { a: 1 },
       requiredValue: true,
-      expected: { problem: 'claim a does not have the required value' },
+      expected: { problem: 'claim a does not have the required value', values },
     },
     {
       name: 'a string',
@@ -371,6 +372,7 @@ describe('claimValidationRules', () => {
       requiredValue: true,
       expected: {
         problem: 'claim a is a string, and its requiredValue is true or false: write it in quotes',
+        values,
       },
     },
     {
@@ -380,6 +382,7 @@ describe('claimValidationRules', () => {
       expected: {
         problem:
           'claim a is true or false, and its requiredValue is a string: write it without quotes',
+        values,
       },
     },
   ])('compare the type: $name', ({ claims, requiredValue, expected }) => {
@@ -388,6 +391,60 @@ describe('claimValidationRules', () => {
       expected,
     );
   });
+
+  const required = (claims: object, claim: string, requiredValue: string | boolean) => {
+    const claimValidationRules = [{ claim, requiredValue }];
+    return mapped({ sub: 'jane', ...claims }, { username }, { claimValidationRules });
+  };
+
+  test.each<{ claim: unknown; requiredValue?: string | boolean; values: string }>([
+    {
+      claim: 123456,
+      requiredValue: '123456',
+      values:
+        'it is the number 123456, and the rule has the string "123456": a number never equals a string',
+    },
+    { claim: 'else', values: 'it is the string "else", and the rule has the string "x"' },
+    {
+      claim: true,
+      requiredValue: false,
+      values: 'it is the boolean true, and the rule has the boolean false',
+    },
+    {
+      claim: ['x'],
+      values: 'it is the list ["x"], and the rule has the string "x": a list never equals a string',
+    },
+    {
+      claim: null,
+      values: 'it is null, and the rule has the string "x": null never equals a string',
+    },
+    {
+      claim: { '\u202e': '\n' },
+      values: String.raw`it is the object {" ":"\n"}, and the rule has the string "x": an object never equals a string`,
+    },
+    {
+      claim: 'y'.repeat(200),
+      values: `it is the string "${'y'.repeat(99)}…, and the rule has the string "x"`,
+    },
+  ])(
+    'show the value of the claim next to the rule: $values',
+    ({ claim, requiredValue = 'x', values }) => {
+      expect(required({ a: claim }, 'a', requiredValue)).toMatchObject({
+        problem: expect.not.stringContaining('it is '),
+        values,
+      });
+    },
+  );
+
+  test.each(['sub', 'email', 'Preferred_Username', 'upn'])(
+    'show no value of %s, which can name a person',
+    (claim) => {
+      expect(required({ [claim]: 'jane' }, claim, 'x')).toMatchObject({
+        values:
+          'it is a string, which is not shown since it can name a person, and the rule has the string "x"',
+      });
+    },
+  );
 });
 
 describe('credentialId', () => {

@@ -11,6 +11,8 @@ export type Claims = UnverifiedJwt['claims'];
  */
 export interface TokenProblem {
   readonly problem: string;
+  /** The values that the problem is about, which no log may have. */
+  readonly values?: string;
 }
 
 /**
@@ -31,7 +33,10 @@ export function mapUser(
     const claimValue = readClaim(claims, claim);
     if (claimValue === undefined) return { problem: missingClaim(claims, claim) };
     if (claimValue !== requiredValue)
-      return { problem: whyOtherValue(claim, claimValue, requiredValue) };
+      return {
+        problem: whyOtherValue(claim, claimValue, requiredValue),
+        values: compareValues(claim, claimValue, requiredValue),
+      };
   }
   const { groups, uid, extra } = issuer.mappings;
   const username = mapUsername(claims, issuer.mappings);
@@ -64,6 +69,45 @@ function whyOtherValue(
   if (typeof claimValue === 'string' && typeof requiredValue === 'boolean')
     return `claim ${claim} is a string, and its requiredValue is true or false: write it in quotes`;
   return `claim ${claim} does not have the required value`;
+}
+
+/** Claims that can name a person: section 5.1 of OpenID Connect Core 1.0, and those of Entra ID. */
+const personalClaims = new Set(
+  'sub name given_name family_name middle_name nickname preferred_username profile picture website email birthdate phone_number address upn unique_name'.split(
+    ' ',
+  ),
+);
+
+/** A message has at most this many characters of a value. */
+const maxValueLength = 100;
+
+/** Shows the value of a claim next to the value that a rule has. */
+function compareValues(
+  claim: string,
+  claimValue: unknown,
+  requiredValue: string | boolean,
+): string {
+  const isPersonal = personalClaims.has(claim.toLowerCase());
+  const type = nameType(claimValue);
+  const requiredType = nameType(requiredValue);
+  const shown = isPersonal
+    ? `${type}, which is not shown since it can name a person`
+    : showValue(claimValue);
+  const difference = type === requiredType ? '' : `: ${type} never equals ${requiredType}`;
+  return `it is ${shown}, and the rule has ${showValue(requiredValue)}${difference}`;
+}
+
+function nameType(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+function showValue(value: unknown): string {
+  if (value === null) return 'null';
+  const json = JSON.stringify(value);
+  const cut = json.length > maxValueLength ? `${json.slice(0, maxValueLength)}…` : json;
+  return `${nameType(value).replace(/^an?/, 'the')} ${oneLine(cut)}`;
 }
 
 /**

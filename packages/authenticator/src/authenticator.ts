@@ -199,8 +199,11 @@ export interface AuthenticateContext {
    * Shows an operator what the backend was asked for this call and what it answered, one step a call: the search that ran
    * and how many entries it found. Only `sallyport explain` passes it, so make the string only when it is there. A step
    * names a user and never contains a token or a password. A plugin may ignore it.
+   *
+   * `values` are what the step is about, such as the value of a claim: `explain` shows them after the step. A log has only the step,
+   * where the token of a login can't be explained later.
    */
-  readonly trace?: (step: string) => void;
+  readonly trace?: (step: string, values?: string) => void;
 }
 
 /** A `LookUpContext` is what an authenticator gets with the name of a user to look up. */

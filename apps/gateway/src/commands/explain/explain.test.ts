@@ -81,6 +81,15 @@ describe('explain of a token that is refused or unknown', () => {
     ]);
   });
 
+  test('shows the value of a claim that fails its rule', async () => {
+    const claimValidationRules = [{ claim: 'owner', requiredValue: '123456' }];
+    const authenticator = issuer.authenticator({}, { claimValidationRules });
+    const run = await place({ authenticators: [authenticator] }, issuer.files);
+    expect((await run(['explain'], issuer.token({ owner: 123456 }))).stdout).toContain(
+      'claim owner does not have the required value: it is the number 123456, and the rule has the string "123456": a number never equals a string\n',
+    );
+  });
+
   test('gives no answer that kube-apiserver might not get, where it depends on unknown audiences', async () => {
     const token = issuer.token({ sub: 'jane' });
     const text = await folder.run(['explain'], token);

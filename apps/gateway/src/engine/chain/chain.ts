@@ -232,7 +232,7 @@ class ReviewLinkContext implements LinkContext {
   readonly #review: ChainContext;
   readonly audiences: readonly string[];
   readonly hops: number | undefined;
-  trace?: (step: string) => void;
+  trace?: NonNullable<AuthenticateContext['trace']>;
   onNames?: (backendUser: UserInfo, user: UserInfo, directory?: string) => void;
   onCredential?: (credential: Credential) => void;
   directory: DirectoryAnswer | undefined;
@@ -246,7 +246,8 @@ class ReviewLinkContext implements LinkContext {
     this.audiences = audiences;
     this.hops = hops;
     if (observer === undefined) return;
-    this.trace = (step) => observer.onStep(name, step);
+    this.trace = (step, values) =>
+      observer.onStep(name, values === undefined ? step : `${step}: ${values}`);
     this.onNames = (backendUser, user, directory) =>
       observer.onNames(name, backendUser, user, directory);
     this.onCredential = (credential) => observer.onCredential?.(name, credential);

@@ -170,7 +170,7 @@ function separateUsers<Answer>(method: UserMethod<Answer>): CaseDefinition {
 function noSecrets<Answer>(method: UserMethod<Answer>): CaseDefinition {
   const run = async (kit: Kit, authenticator: Authenticator) => {
     const reported: unknown[] = [];
-    const trace = (step: string) => reported.push(step);
+    const trace = (step: string, values = '') => reported.push(step, values);
     const askAll = async (context: Partial<UserContext> = {}) => {
       const users = [...knownUsers(kit), ...makeUnknownNames(kit)];
       const answers = users.map((user) =>
