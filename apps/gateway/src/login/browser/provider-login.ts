@@ -122,7 +122,7 @@ async function prove(
 ): Promise<Proof | undefined> {
   const since = Date.now();
   const { idToken, acr, amr, authTime } = await provider.client.finish(query, flow, signal);
-  // No one has the ID token afterwards, so the log says how it was decided.
+  // No one has the ID token afterwards, so the log says how it was decided, without the values that `explain` shows.
   const steps: string[] = [];
   const trace = (step: string) => {
     if (steps.length < maxSteps) steps.push(withoutToken(step, idToken).slice(0, maxStepLength));
