@@ -19,19 +19,19 @@ export interface ExplainedAnswer {
 /**
  * Asks the chain about a token as kube-apiserver does.
  *
- * @param asked the audiences of the command line. Undefined: there are none, so the answer may depend on what kube-apiserver
+ * @param optionAudiences the audiences of the command line. Undefined: there are none, so the answer may depend on what kube-apiserver
  *   asks for. Then the token is asked for its own audiences
- * @param likely the audiences that are tried first in that case
+ * @param likelyAudiences the audiences that are tried first in that case
  */
 export async function askChain(
   { authenticate }: Pick<Generation, 'authenticate'>,
   config: GatewayConfig,
   token: string,
-  asked: readonly string[] | undefined,
-  likely: readonly string[],
+  optionAudiences: readonly string[] | undefined,
+  likelyAudiences: readonly string[],
 ): Promise<ExplainedAnswer> {
-  const answer = await askOnce(authenticate, config, token, asked ?? likely);
-  if (asked !== undefined) return answer;
+  const answer = await askOnce(authenticate, config, token, optionAudiences ?? likelyAudiences);
+  if (optionAudiences !== undefined) return answer;
   const { result } = answer;
   const { apiAudiences } = config.server;
   const isMismatch = result.kind === 'rejected' && result.reason === 'audience-mismatch';
