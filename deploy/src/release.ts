@@ -1,10 +1,11 @@
 /**
  * Builds a release into a folder: `release [DIR]`. It publishes nothing, prints what publishing would run, and what is in the
- * way of that. With --strict it builds only when nothing is in the way. With --quick, for a trial, it compresses neither the
- * image nor the program.
+ * way of that. With --strict it builds only when nothing is in the way. With --quick, for a trial, it builds the client for
+ * this platform only, and compresses neither the image nor the client.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { findOwnPlatform, platforms } from './client/platforms.ts';
 import { publicPackages, readSource } from './packages.ts';
 import { buildRelease } from './release/build.ts';
 import { pendingChanges, releasedChanges, releaseNotes } from './release/notes.ts';
@@ -35,7 +36,8 @@ if (values.strict && inTheWay.length > 0) {
   process.exitCode = 1;
 } else {
   const notes = releaseNotes(source.version, released.length > 0 ? released : pending);
-  await buildRelease(folder, source, notes);
+  const own = platforms.filter((platform) => platform === findOwnPlatform());
+  await buildRelease(folder, source, notes, values.quick ? own : platforms);
   const release = await readRelease(folder);
   const { image = 'registry.example.com/sallyport', charts = 'registry.example.com/charts' } =
     places;

@@ -1,25 +1,29 @@
-import { hash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { ComponentType } from '@cyclonedx/cyclonedx-library/Enums';
 import { parse } from 'yaml';
 import { billOfMaterials, npmComponents } from '../bill-of-materials.ts';
+import { writeChecksums } from '../checksums.ts';
+import type { Platform } from '../client/platforms.ts';
 import { buildImage } from '../image/build.ts';
 import { architecture, type ImageDetails, tarFolder, writeChart } from '../image/layout.ts';
 import { installGateway, packPackages } from '../packages.ts';
 import { rootFolder } from '../run.ts';
-import { releaseExecutable } from './executable.ts';
+import { releaseExecutables } from './executable.ts';
 
 /**
- * Builds everything that a release contains into a new folder: the packages, the program for people without Node, the image,
+ * Builds everything that a release contains into a new folder: the packages, the programs for people without Node, the image,
  * the chart and the manifests, bills of materials, the notes, and the checksums of all of these.
+ *
+ * @param platforms which programs it has
  */
 export async function buildRelease(
   folder: string,
   source: ImageDetails,
   notes: string,
+  platforms: readonly Platform[],
 ): Promise<void> {
   const { version, epoch } = source;
   const work = join(folder, 'work');
@@ -28,7 +32,7 @@ export async function buildRelease(
 
   await packPackages(folder);
 
-  await releaseExecutable(folder, join(work, 'client'), source);
+  await releaseExecutables(folder, join(work, 'client'), platforms, source);
 
   const image = {
     archive: `sallyport-${version}-linux-${architecture}.oci.tar`,
@@ -61,7 +65,7 @@ export async function buildRelease(
 
   await writeFile(join(folder, 'RELEASE_NOTES.md'), notes);
   await rm(work, { recursive: true });
-  await writeFile(join(folder, 'SHA256SUMS'), await checksums(folder));
+  await writeChecksums(folder);
 }
 
 /** Packs a folder with its name; links in it become what they lead to, as Helm does it. */
@@ -76,12 +80,4 @@ async function archive(
   await rm(staged, { recursive: true, force: true });
   await cp(join(parent, name), join(staged, name), { recursive: true, dereference: true });
   await writeFile(file, await promisify(gzip)(await tarFolder(staged, epoch)));
-}
-
-/** Writes the lines of `sha256sum`, for `sha256sum --check SHA256SUMS`. */
-async function checksums(folder: string): Promise<string> {
-  const lines = (await readdir(folder)).sort().map(async (name) => {
-    return `${hash('sha256', await readFile(join(folder, name)))}  ${name}\n`;
-  });
-  return (await Promise.all(lines)).join('');
 }
