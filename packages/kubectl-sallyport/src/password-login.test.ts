@@ -39,7 +39,7 @@ test('a login with wrong codes counts as one, and after three of them it begins 
   await using home = await temporaryFolder('factor');
   const client = createClient(home.path);
   const { url, bodies } = await factorLoginServer({ methods: ['totp'], codes: ['right'] });
-  const run = loginAt(client, url);
+  const run = client.terminal('$PLUGIN token', execInfo({ login: url, cluster: 'prod' }, true));
   const wrong = [codeQuestion, 'wrong'] as const;
   await converse(run, [...asPassword, wrong, wrong, wrong]);
   await converse(run, [['wrong name, password or code', '']]);
@@ -59,6 +59,23 @@ test('a login with wrong codes counts as one, and after three of them it begins 
     ...[undefined, 'wrong', 'wrong', 'wrong'],
     ...[undefined, 'right'],
   ]);
+});
+
+test('wrong passwords of a login that the user started do not silence kubectl', async () => {
+  await using home = await temporaryFolder('factor');
+  const client = createClient(home.path);
+  const { url } = await factorLoginServer({ methods: [], codes: [] });
+  const login = loginAt(client, url);
+  const wrong = [
+    ['Username', 'ada'],
+    ['Password', 'wrong'],
+  ] as const;
+  await converse(login, [...wrong, ...wrong, ...wrong]);
+  expect(await login.ended, login.shown()).toBe(1);
+  const run = client.terminal('$PLUGIN token', execInfo({ login: url, cluster: 'prod' }, true));
+  await waitFor(() => run.shown().includes('Username'), 'the question');
+  run.type('\x03');
+  expect(await run.ended).toBe(130);
 });
 
 test.each([
@@ -98,7 +115,8 @@ test('a user whose second factor is a passkey goes on in a browser, as one login
   await using home = await temporaryFolder('factor');
   const client = createClient(home.path);
   const server = await browserLoginServer({ password: passkeyAlone });
-  const run = loginAt(client, server.url);
+  const info = execInfo({ login: server.url, cluster: 'prod' }, true);
+  const run = client.terminal('$PLUGIN token', { ...info, DISPLAY: '' });
   await converse(run, asPassword);
   const login = await server.login();
   expect(login.username).toBe('ada');

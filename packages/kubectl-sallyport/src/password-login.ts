@@ -17,13 +17,15 @@ import { commandFor } from './user-target.ts';
 export async function sessionByPassword(
   target: Target,
   store: CacheStore,
-  { device }: Login,
+  { device, isPlugin }: Login,
   source: PasswordSource,
   inBrowser?: (user: Target) => Promise<SavedSession>,
 ): Promise<SavedSession> {
   const { url, cluster } = target;
   let problem = '';
   for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
+    // Whoever runs `login` is there, whatever they type.
+    if (isPlugin && source.isPrompt) store.prompts.begin();
     const credentials = await source.read(target, store);
     const { username } = credentials;
     const send = (code?: string) => logIn(target, { ...credentials, cluster, device, code });
@@ -33,7 +35,7 @@ export async function sessionByPassword(
       const { isPasskeyAlone, withCode } = await import('./factor/code.ts');
       if (isPasskeyAlone(result)) {
         // It is one login, which the browser counts again.
-        store.prompts.takeBack();
+        if (isPlugin) store.prompts.takeBack();
         process.stderr.write('This account logs in with a passkey, which needs a browser\n');
         const isProposed = target.username === undefined || target.isProposed;
         return await inBrowser({ ...target, username, isProposed });

@@ -64,7 +64,6 @@ async function fromText({ username }: Target, readText: () => string | Promise<s
 async function fromTerminal(target: Target, store: CacheStore, lastName?: string) {
   using terminal = openTerminal();
   if (terminal === undefined) throw usageFailure('standard input is not a terminal');
-  store.prompts.begin();
   const sessions = store.sessionsOfServer().map(({ session }) => session);
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
   const otherSessions = sessions.filter(

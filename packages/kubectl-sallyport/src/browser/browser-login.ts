@@ -46,7 +46,7 @@ export async function logInWithBrowser(
   browserWay: BrowserWay,
 ): Promise<SavedSession> {
   const hasTerminal = login.source !== undefined;
-  if (hasTerminal) store.prompts.begin();
+  if (hasTerminal && login.isPlugin) store.prompts.begin();
   const windows = login.isPlugin ? store.windows : undefined;
   const verifier = randomBytes(32).toString('base64url');
   const listener = browserWay.listens ? await listen(hasTerminal) : undefined;

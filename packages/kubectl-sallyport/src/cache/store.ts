@@ -80,7 +80,8 @@ const maxPrompts = 3;
 const promptWindow = 15 * 60_000;
 
 /**
- * Counts prompts that led to no login: no one answered, or the password was wrong. kubectl runs the plugin up to five times.
+ * Counts prompts that kubectl caused and that led to no login: no one answered, or the password was wrong. kubectl runs the plugin
+ * up to five times.
  *
  * @param file is next to the cached session. If it can't be written, `begin` says so
  */
