@@ -50,8 +50,8 @@ export async function buildArchive(
   return { platform, file, size: bytes.length, sha256: hash('sha256', bytes), isTried };
 }
 
-/** Zips the files of a folder. */
-async function zipFolder(folder: string, level: number): Promise<Uint8Array> {
+/** Zips the files of a folder: the same files give the same bytes. */
+export async function zipFolder(folder: string, level: number): Promise<Uint8Array> {
   const names = (await readdir(folder)).sort();
   const entries = names.map(async (name) => [name, await readFile(join(folder, name))] as const);
   // ZIP has local times, so that the same moment would be other bytes in another time zone.

@@ -49,6 +49,7 @@ describe('a release', () => {
       `kubectl-sallyport-${version}-linux-${architecture}.tar.gz`,
       `kubectl-sallyport-${version}-linux-${architecture}.cdx.json`,
       'sallyport.yaml',
+      'kubectl-sallyport.rb',
       `sallyport-${version}-linux-${architecture}.oci.tar`,
       `sallyport-${version}-linux-${architecture}.cdx.json`,
       `sallyport-${version}-packages.cdx.json`,
@@ -76,7 +77,8 @@ describe('a release', () => {
       'kubectl-sallyport',
     ]);
     const program = join(target.path, 'kubectl-sallyport');
-    expect(await run(program, ['--version'], target.path)).toBe(`${source.version}\n`);
+    const version = await run('env', ['--ignore-environment', program, '--version'], target.path);
+    expect(version).toBe(`${source.version}\n`);
     // The program reads YAML and asks a server with nothing but its own content.
     await expect(
       run(program, ['login', '--kubeconfig', join(target.path, 'none')]),
@@ -98,6 +100,35 @@ describe('a release', () => {
         bin: 'kubectl-sallyport',
       },
     ]);
+  });
+
+  test('has kubectl sallyport for Windows, which is built here as well', async () => {
+    await using target = await temporaryFolder('client');
+    const client = join(import.meta.dirname, '../client.ts');
+    const words = ['--platform=windows-amd64', '--url=https://files.example.com/client'];
+    const variables = [`INIT_CWD=${target.path}`, 'CODE=dist'];
+    const printed = await run('env', [...variables, process.execPath, client, ...words]);
+    const archive = `kubectl-sallyport-${source.version}-windows-amd64.zip`;
+    expect(printed).toContain(`  ${archive}  `);
+    const folder = join(target.path, 'dist/client');
+    const manifests = ['kubectl-sallyport.rb', 'sallyport.yaml'];
+    expect((await readdir(folder)).sort()).toEqual(['SHA256SUMS', archive, ...manifests].sort());
+    await run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], folder);
+    await run('unzip', ['-q', archive], folder);
+    const program = await readFile(join(folder, 'kubectl-sallyport.exe'));
+    const header = program.readUInt32LE(0x3c);
+    expect(program.toString('latin1', header, header + 4)).toBe('PE\0\0');
+    // The signature of Node is gone, and the client is in it.
+    expect(program.readUInt32LE(header + 24 + 112 + 4 * 8 + 4)).toBe(0);
+    expect(program.includes('kubectl sallyport init URL')).toBe(true);
+  });
+
+  test.each([
+    ['--platform=linux-mips', '--platform linux-mips: use one of linux-amd64, '],
+    ['--url=http://files.example.com', '--url: write the https URL of the folder'],
+  ])('does not build the client with %s', async (word, message) => {
+    const client = join(import.meta.dirname, '../client.ts');
+    await expect(run(process.execPath, [client, word], folder.path)).rejects.toThrow(message);
   });
 
   test('publishes nothing, and says what publishing would run and what is in the way', () => {
