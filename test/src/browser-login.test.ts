@@ -9,6 +9,7 @@ import { buildGoClient, type GoClient } from './testing/go-client.ts';
 import { startHostileServer } from './testing/hostile-server.ts';
 import { done, getNamespaces, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type AskGateway, type Desk, type Site, startSite } from './testing/login-client.ts';
+import { readLooks } from './testing/page-looks.ts';
 import { reviewBody, type TokenReview } from './testing/token-review.ts';
 
 /** The program on this desk may open a window. */
@@ -298,10 +299,11 @@ describe('kubectl without a terminal', () => {
     const shown = await inBrowser(await nextUrl(desk), async (page) => {
       await withPassword(page, site.place.people.alice);
       await page.getByRole('button', { name: 'Cancel' }).click();
-      return await page.getByRole('heading', { level: 1, name: 'Cancelled' }).isVisible();
+      await page.getByRole('heading', { level: 1, name: 'Login cancelled' }).waitFor();
+      return page.url();
     });
     const { code, stdout, stderr } = await ended;
-    expect([shown, code, stdout]).toEqual([true, 1, '']);
+    expect([shown, code, stdout]).toEqual([`${site.url}/login/done/cancelled`, 1, '']);
     expect(stderr).toContain('the login was cancelled in the browser');
     expect(stderr).toContain('the browser that kubectl started in the last 15m led to no login');
     expect((await get(desk)).stderr).toContain('fix: run: kubectl sallyport login\n');
@@ -395,6 +397,7 @@ test('a hostile page that knows the port can give the waiting program no code, a
   await using watched = await watchedPage(browser, { ignoreHTTPSErrors: true });
   const { page } = watched;
   const policy = (await page.goto(url))?.headers()['content-security-policy'];
+  const looks = await readLooks(page);
   const [listener = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(policy ?? '') ?? [];
   await using hostile = await startHostileServer();
   const target = `${listener}/?code=${code}`;
@@ -417,6 +420,7 @@ test('a hostile page that knows the port can give the waiting program no code, a
   // Only a navigation reaches the program, which knows that this code is not for its login.
   await page.evaluate((address) => location.assign(address), target);
   await page.getByRole('heading', { level: 1, name: 'Nothing to do' }).waitFor();
+  expect(await readLooks(page)).toEqual(looks);
   await page.goto(`${listener}/?cancelled=${code.slice(0, 16)}`);
   await page.getByRole('heading', { level: 1, name: 'Nothing to do' }).waitFor();
   await confirmIn(url, withPassword, site.place.people.alice, /^corp:alice$/);

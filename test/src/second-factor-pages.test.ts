@@ -155,6 +155,7 @@ test('who must have a second factor and has none reads what to do, after the rig
   await expectPage(uninvited, 'Invitation required', [], { statuses: [401] });
 
   await using wrong = await visitFactors('/abcd-efgh-ijkl-mnop');
+  await expectPage(wrong, 'Log in to set up your second factor', form);
   await submitPassword(wrong.page, person);
   await expectPage(wrong, 'Invitation not valid', [], { statuses: [401] });
 });
@@ -192,7 +193,7 @@ test('without JavaScript, a person adds an app by the link of an invitation, and
   const shown = [
     'list',
     ...Array<string>(10).fill('listitem'),
-    'strong: They are not shown again. Earlier recovery codes do not work any more.',
+    'strong: They are not shown again.',
     'link "Continue to your second factors"',
   ];
   await expectPage(one, 'Your recovery codes', shown, {

@@ -45,6 +45,24 @@ export async function expectGoodLooks(
   expect(origins.filter((one) => one !== new URL(url).origin && !listener.test(one))).toEqual([]);
 }
 
+/** Reads how the parts that each page has look, in both color schemes. */
+export async function readLooks(page: Page): Promise<readonly object[]> {
+  const looks: object[] = [];
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    looks.push(
+      await page.evaluate(() =>
+        ['body', 'header', 'main', 'h1'].map((name) => {
+          const { background, border, borderRadius, color, font, maxWidth, padding } =
+            getComputedStyle(document.querySelector(name) ?? document.body);
+          return { name, background, border, borderRadius, color, font, maxWidth, padding };
+        }),
+      ),
+    );
+  }
+  return looks;
+}
+
 /** Says what has the focus, as a screen reader does; undefined if nothing has. */
 export async function focused(page: Page): Promise<string | undefined> {
   const focus = page.locator(':focus');

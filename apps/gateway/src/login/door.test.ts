@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerAnswer, ServerRequest } from '../http/http-server.ts';
 import { createDoor, isCutOff, readAddress } from './door.ts';
+import { toAnswer, tooMany } from './login-error.ts';
 import type { AnsweredRequest } from './login-facts.ts';
 
 /** The parts of an answer that the door uses. Over HTTP/2 it has a stream, which is the request as well. */
@@ -54,6 +55,10 @@ function createDoorWithClock(proxies: readonly string[] = []) {
   const door = createDoor((request) => letIn.push(request), {
     proxies: () => createNetworks(proxies),
     headers: () => ({ 'X-Content-Type-Options': 'nosniff' }),
+    refusal: ({ headers }) =>
+      headers.accept === 'text/html'
+        ? { code: 429, body: '<h1>', headers: { 'Content-Security-Policy': 'page' } }
+        : toAnswer(tooMany('', 1)),
     report: (facts) => reports.push(facts),
     discardTimeout: 1_000,
     now: () => now,
@@ -132,7 +137,12 @@ test('64 requests of an address wait for their turn, further ones are answered 4
     statusCode: 429,
     body: undefined,
   });
-  reports.pop();
+  const page = ask('192.0.2.1', { accept: 'text/html' }).answer;
+  expect([page.body, page.headers]).toMatchObject([
+    '<h1>',
+    { 'Content-Security-Policy': 'page', 'Content-Type': 'text/html; charset=utf-8' },
+  ]);
+  reports.splice(-2);
   expect(reports).toMatchObject(
     Array(6).fill({ action: 'none', outcome: 'limited', address: '192.0.2.1' }),
   );

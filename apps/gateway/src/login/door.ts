@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { discardBody } from '../http/answer-errors.ts';
+import { discardBody, type ErrorAnswer } from '../http/answer-errors.ts';
 import { createFairTurns } from '../http/fair-turns.ts';
 import {
   endConnection,
@@ -13,7 +13,6 @@ import {
 import { withoutRest } from '../http/read-body.ts';
 import { createFairLimit, nameNetwork, plain } from '../http/socket-limit.ts';
 import { doorLimits, maxProxies } from './limits.ts';
-import { errorBody } from './login-error.ts';
 import type { AnsweredRequest } from './login-facts.ts';
 import { createAddressLimit, createRateLimit } from './rate-limit.ts';
 
@@ -22,6 +21,8 @@ interface DoorOptions {
   readonly proxies: () => BlockList | undefined;
   /** The headers of every answer, read at each answer of the door. */
   readonly headers: () => Readonly<Record<string, string>>;
+  /** Makes the answer to a request that is refused. */
+  readonly refusal: (request: ServerRequest) => ErrorAnswer | undefined;
   readonly report: (facts: AnsweredRequest) => void;
   /** The milliseconds in which a client must end a body over HTTP/2 that was refused. */
   readonly discardTimeout: number;
@@ -89,7 +90,7 @@ function onceGone({ request: { socket }, response }: DoorVisit, act: () => void)
  */
 export function createDoor(
   answer: (request: IncomingMessage, response: ServerResponse) => unknown,
-  { proxies, headers, report, discardTimeout, now }: DoorOptions,
+  { proxies, headers, refusal, report, discardTimeout, now }: DoorOptions,
 ): (request: ServerRequest, response: ServerAnswer) => void {
   const noProxies = new BlockList();
   const turn = createFairTurns({
@@ -114,18 +115,20 @@ export function createDoor(
     },
   );
   function refuse(request: ServerRequest, response: ServerAnswer): void {
-    response.statusCode = 429;
-    const body = JSON.stringify(errorBody(429, 'too many concurrent requests from this address'));
+    const { code = 429, body, headers: ownHeaders } = refusal(request) ?? {};
+    const isPage = typeof body === 'string';
     const responseHeaders = {
       ...headers(),
-      'Retry-After': '1',
-      'Content-Type': 'application/json; charset=utf-8',
+      ...ownHeaders,
+      'Content-Type': `${isPage ? 'text/html' : 'application/json'}; charset=utf-8`,
     };
+    response.statusCode = code;
     for (const [name, value] of Object.entries(responseHeaders)) response.setHeader(name, value);
-    response.end(request.method === 'HEAD' ? undefined : body);
+    const text = isPage ? body : JSON.stringify(body);
+    response.end(request.method === 'HEAD' ? undefined : text);
     discardBody(
       { req: request as IncomingMessage, res: response as ServerResponse },
-      429,
+      code,
       discardTimeout,
     );
   }

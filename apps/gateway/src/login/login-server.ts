@@ -5,7 +5,7 @@ import type { LoginConfig } from '../config/types.ts';
 import { type AnswerOf, answerErrors } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
-import { isClosed } from '../http/http-server.ts';
+import { isClosed, type ServerRequest } from '../http/http-server.ts';
 import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createFormReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
@@ -121,10 +121,16 @@ function createLoginApp(
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
-  const proxies = () => service()?.proxies;
-  return {
-    callback: () => createDoor(app.callback(), { proxies, headers, report, discardTimeout, now }),
+  const door = {
+    proxies: () => service()?.proxies,
+    headers,
+    refusal: (request: ServerRequest) =>
+      answer(tooMany('too many concurrent requests from this address', 1), request),
+    report,
+    discardTimeout,
+    now,
   };
+  return { callback: () => createDoor(app.callback(), door) };
 }
 
 /** Follows the router, and refuses requests whose path (404) or method (405) it does not have. */

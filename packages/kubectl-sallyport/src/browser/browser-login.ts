@@ -112,6 +112,7 @@ async function waitForLogin(
   }
   attempt.listener?.waitFor({
     id: attempt.id,
+    url: attempt.url,
     async onVisit({ kind, value }) {
       if (kind === 'code') return await take(value);
       fail('the login was cancelled in the browser');
@@ -223,7 +224,7 @@ async function exchange(
     if ('error' in account)
       return { page: pages.otherUser(user, account.expected), error: account.error };
     const session = { url, cluster, ...account, user, token, expiresAt };
-    return { page: pages.loggedIn(user, cluster), session };
+    return { page: pages.loggedIn, session };
   } catch (error) {
     return { page: pages.failed, error };
   }

@@ -3,9 +3,11 @@ import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { visit } from '../testing/browser-login-server.ts';
 import { openListener } from './listener.ts';
-import { pages } from './pages.ts';
+import { type Page, pages } from './pages.ts';
 
 const id = 'abcdefghijklmnop';
+const url = 'https://login.example.com:8444/login/sealed';
+const pendingLogin = { id, url };
 const code = `${id}qrstuvwxyz234567qrstuvwxyz`;
 const navigation = {
   'sec-fetch-site': 'cross-site',
@@ -17,12 +19,12 @@ async function listening(limits?: Parameters<typeof openListener>[0]) {
   const listener = await openListener(limits);
   onTestFinished(() => listener.close());
   const visits: object[] = [];
-  const start = () =>
+  const start = (page: Page = pages.loggedIn) =>
     listener.waitFor({
-      id,
+      ...pendingLogin,
       onVisit: async (one) => {
         visits.push(one);
-        return pages.loggedIn('corp:<b>"&\u202e', 'prod');
+        return page;
       },
     });
   return { ...listener, visits, start };
@@ -34,7 +36,12 @@ test.each([
 ])('$who brings a code, or says that the user cancelled', async ({ headers }) => {
   const { port, visits, start } = await listening();
   start();
-  expect(await visit(port, `/?code=${code}`, { headers })).toMatchObject({ status: 200 });
+  const { status, headers: answer, html } = await visit(port, `/?code=${code}`, { headers });
+  expect([status, answer.location, html]).toEqual([
+    303,
+    'https://login.example.com:8444/login/done/logged-in',
+    '',
+  ]);
   await visit(port, `/?cancelled=${id}`, { headers });
   expect(visits).toEqual([
     { kind: 'code', value: code },
@@ -109,7 +116,7 @@ test('before the login has begun, and for an empty ID, everyone is ignored', asy
 
 test('pages have no script, are in no frame and in no cache, and show names as text', async () => {
   const { port, start } = await listening();
-  start();
+  start(pages.otherUser('corp:<b>"&\u202e', 'jane'));
   for (const path of [`/?code=${code}`, '/']) {
     const { headers, html } = await visit(port, path);
     expect(headers).toMatchObject({
@@ -126,7 +133,7 @@ test('pages have no script, are in no frame and in no cache, and show names as t
     expect(html).not.toMatch(/<script|<b>|\u202e|https?:/);
   }
   const { html } = await visit(port, `/?code=${code}`);
-  expect(html).toContain('as corp:&#60;b&#62;&#34;&#38;\u{fffd}. You can close');
+  expect(html).toContain('but corp:&#60;b&#62;&#34;&#38;\u{fffd} logged in.');
 });
 
 test('it listens on this machine alone, and on 127.0.0.1', async () => {
@@ -168,7 +175,7 @@ test('one connection too many ends the oldest: idle ones do not keep the code aw
   onTestFinished(() => idle.forEach((socket) => void socket.destroy()));
   await Promise.all(idle.map((socket) => once(socket.resume(), 'connect')));
   const ended = once(idle[0] as Socket, 'close');
-  expect((await visit(port, `/?code=${code}`)).status).toBe(200);
+  expect((await visit(port, `/?code=${code}`)).status).toBe(303);
   await ended;
   expect(idle.map(({ destroyed }) => destroyed)).toEqual([true, false]);
   expect(visits).toEqual([{ kind: 'code', value: code }]);
@@ -179,7 +186,7 @@ test('connections that come during the exchange of a code do not keep its page a
   const exchange = Promise.withResolvers<typeof pages.refused>();
   const visited = Promise.withResolvers<void>();
   waitFor({
-    id,
+    ...pendingLogin,
     onVisit() {
       visited.resolve();
       return exchange.promise;
@@ -191,7 +198,7 @@ test('connections that come during the exchange of a code do not keep its page a
   onTestFinished(() => idle.forEach((socket) => void socket.destroy()));
   await Promise.all(idle.slice(0, 2).map((socket) => once(socket, 'close')));
   exchange.resolve(pages.refused);
-  expect(await shown).toMatchObject({ status: pages.refused.status });
+  expect(await shown).toMatchObject({ status: 303 });
 });
 
 test('the end closes all connections, but a page is sent before', async () => {
@@ -199,7 +206,7 @@ test('the end closes all connections, but a page is sent before', async () => {
   const page = Promise.withResolvers<typeof pages.failed>();
   const visited = Promise.withResolvers<void>();
   listener.waitFor({
-    id,
+    ...pendingLogin,
     onVisit: () => {
       visited.resolve();
       return page.promise;

@@ -10,6 +10,8 @@ export interface BrowserVisit {
 }
 
 interface PendingLogin {
+  /** The URL of the page at which it began. */
+  readonly url: string;
   /** The ID of the login: other programs and web pages know how to send codes, but not this. */
   readonly id: string;
   /** It never rejects. */
@@ -46,7 +48,7 @@ export async function openListener({ maxConnections, ...limits }: typeof default
     if (visit !== undefined) sockets.delete(request.socket);
     const page = (visit && pendingLogin?.onVisit(visit)) ?? Promise.resolve(pages.foreign);
     const answer = page
-      .then((shown) => send(response, shown))
+      .then((shown) => send(response, shown, pendingLogin?.url))
       .finally(() => answers.delete(answer));
     answers.add(answer);
   });
@@ -97,11 +99,13 @@ function readVisit(path = '', id = ''): BrowserVisit | undefined {
   return kind === 'cancelled' && value === id ? { kind, value } : undefined;
 }
 
-function send(response: ServerResponse, page: Page): Promise<void> {
+/** @param url the page at which the login began, whose server has the other pages */
+function send(response: ServerResponse, page: Page, url: string | undefined): Promise<void> {
   return new Promise((resolve) => {
-    response
-      .once('close', resolve)
-      .writeHead(page.status, loopbackPageHeaders)
-      .end(renderPage(page));
+    response.once('close', resolve);
+    if ('name' in page) {
+      const location = new URL(`/login/done/${page.name}`, url).href;
+      response.writeHead(303, { ...loopbackPageHeaders, location }).end();
+    } else response.writeHead(page.status, loopbackPageHeaders).end(renderPage(page));
   });
 }

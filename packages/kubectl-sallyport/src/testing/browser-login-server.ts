@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingHttpHeaders, request } from 'node:http';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -94,7 +94,11 @@ export async function visit(
     host = `127.0.0.1:${port}`,
   } = {},
 ) {
-  const answered = Promise.withResolvers<{ status: number; headers: object; html: string }>();
+  const answered = Promise.withResolvers<{
+    status: number;
+    headers: IncomingHttpHeaders;
+    html: string;
+  }>();
   request({ host: '127.0.0.1', port, path, method, headers: { host, ...headers } })
     .on('error', answered.reject)
     .on('response', (response) => {

@@ -135,5 +135,5 @@ async function showAdded(visit: FactorsVisit, result: AddedFactor | FactorRefusa
   // The codes are shown once. An outage of the other Redis must not lose them.
   await (recoveryCodes === undefined ? change : change.catch(() => false));
   if (recoveryCodes === undefined) return sendTo(page, `${page.path}/factors?added`);
-  showPage(page, recoveryCodesPage({ path: page.path, codes: recoveryCodes }));
+  showPage(page, recoveryCodesPage({ path: page.path, codes: recoveryCodes, areRenewed: false }));
 }

@@ -59,7 +59,10 @@ async function renewRecoveryCodes(visit: FactorsVisit): Promise<void> {
     const revision = await endOtherLogins(visit, 'recovery codes renewed');
     // The codes are shown once. An outage of the other Redis must not lose them.
     await keepGrant(visit, result.grant, revision).catch(() => false);
-    return showPage(page, recoveryCodesPage({ path, codes: result.recoveryCodes }));
+    return showPage(
+      page,
+      recoveryCodesPage({ path, codes: result.recoveryCodes, areRenewed: true }),
+    );
   }
   facts.reason = result.kind;
   throw enrolmentEnded();

@@ -62,6 +62,13 @@ export function addPages(route: AddRoute): void {
     showPage(request, messagePage({ kind: 'home', factors: factors && '/login/factors' }));
   });
   addFactorPages(route, addPage);
+  // Its client sends the browser there.
+  for (const kind of ['logged-in', 'code-refused', 'cancelled'] as const) {
+    route('get', `/login/done/${kind}`, 'page', async (request) => {
+      requireBrowserLogins(request.service);
+      showPage(request, messagePage({ kind }));
+    });
+  }
   // Before the paths of attempts, one of which would fit it.
   route('get', '/login/callback/:provider', 'provider-login', async (request) => {
     const { page, state, problem, proof } = await finishAtProvider(request, answersInProgress);
@@ -127,6 +134,7 @@ function showLogin(
     providers: [...browser.providers.values()].map(({ name, title }) => ({ name, title })),
     username,
     isVisit: page.attempt.manages !== undefined,
+    isInvited: page.attempt.manages?.invitation !== undefined,
     problem,
   });
   showPage(page, login, problem && statusOf[problem]);

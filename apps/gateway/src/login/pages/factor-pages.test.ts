@@ -361,9 +361,12 @@ describe('the page that adds an app', () => {
 
 test('the page of recovery codes shows all of them, and leads back to the factors', () => {
   const codes = ['abcde-fghij', 'klmno-pqrst'];
-  const page = recoveryCodesPage({ path, codes });
+  const page = recoveryCodesPage({ path, codes, areRenewed: false });
   for (const code of codes) expect(page).toContain(`<li><code>${code}</code></li>`);
   for (const words of ['works once', 'where you keep passwords', 'They are not shown again.'])
     expect(wordsOf(page)).toContain(words);
   expect(tagsOf(page, 'a')).toEqual(['<a class="button primary" href="/login/abc/factors">']);
+  const areReplaced = (areRenewed: boolean) =>
+    wordsOf(recoveryCodesPage({ path, codes, areRenewed })).includes('Earlier recovery codes');
+  expect([areReplaced(false), areReplaced(true)]).toEqual([false, true]);
 });

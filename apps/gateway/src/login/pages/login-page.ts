@@ -17,6 +17,8 @@ interface LoginPageOptions extends FormView {
   readonly attempt: AttemptView;
   /** Whether the person wants to change their second factors: then no client waits, and only passwords are asked for. */
   readonly isVisit?: boolean;
+  /** Whether an invitation leads to that: the person has none yet, or lost it. */
+  readonly isInvited?: boolean;
   /** Whether users can log in with a password. */
   readonly passwords: boolean;
   readonly providers: readonly { readonly name: string; readonly title: string }[];
@@ -48,7 +50,7 @@ ${isOfProvider(problem) ? sections.toReversed() : sections}`,
 
 function visitPage(options: LoginPageOptions): Page {
   const { problem } = options;
-  const title = visitTexts.logIn;
+  const title = options.isInvited ? visitTexts.setUp : visitTexts.logIn;
   return {
     title: problem === undefined ? title : `${problems[problem].title} - ${title}`,
     content: html`<h1>${title}</h1>

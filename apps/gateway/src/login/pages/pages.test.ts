@@ -150,6 +150,8 @@ test('who wants to change their factors gets the form for passwords alone, witho
   expect([tagsOf(page, 'a'), tagsOf(page, 'dl')]).toEqual([[], []]);
   expect(wordsOf(page)).not.toMatch(/prod|jane-laptop|192\.0\.2\.7|did not start this login/);
   expect(tagsOf(page, 'input').at(-1)).toContain(' autofocus');
+  const invited = loginPage({ ...login, isVisit: true, isInvited: true });
+  expect(titleOf(invited)).toBe('Log in to set up your second factor');
   const again = loginPage({ ...login, isVisit: true, problem: 'wrong-credentials' });
   expect(titleOf(again)).toBe('Wrong name or password - Log in to change your second factor');
   expect(again).toContain('role="alert" id="problem"');
@@ -266,7 +268,7 @@ function pagesOf(words: string): { readonly plain: string[]; readonly scripted: 
       factorsPage({ ...own, methods: ['totp'], passkey: undefined }),
       // No one else makes the secret and its QR code, whose elements depend on them.
       appPage({ ...app, path, form, enrolment: words, label: words }),
-      recoveryCodesPage({ path, codes: [words] }),
+      recoveryCodesPage({ path, codes: [words], areRenewed: true }),
       messagePage({ kind: 'expired', retryPath: words, factors: words }),
     ],
     scripted: [

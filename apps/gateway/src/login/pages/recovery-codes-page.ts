@@ -6,10 +6,12 @@ interface RecoveryCodesPageOptions {
   /** The path of the attempt, such as `/login/ATTEMPT`. */
   readonly path: string;
   readonly codes: readonly string[];
+  /** Whether they replace earlier ones. */
+  readonly areRenewed: boolean;
 }
 
 /** Makes the page that shows new recovery codes. No other page shows them. */
-export function recoveryCodesPage({ path, codes }: RecoveryCodesPageOptions): Page {
+export function recoveryCodesPage({ path, codes, areRenewed }: RecoveryCodesPageOptions): Page {
   return {
     title: recoveryTexts.heading,
     content: html`<h1>${recoveryTexts.heading}</h1>
@@ -19,7 +21,7 @@ export function recoveryCodesPage({ path, codes }: RecoveryCodesPageOptions): Pa
 <li><code>${code}</code></li>`,
     )}
 </ul>
-<p><strong>${recoveryTexts.once}</strong></p>
+<p><strong>${recoveryTexts.once}${areRenewed ? ` ${recoveryTexts.replaced}` : undefined}</strong></p>
 <a class="button primary" href="${path}/factors">${recoveryTexts.next}</a>`,
   };
 }

@@ -95,6 +95,7 @@ export const codeTexts = {
 
 export const visitTexts = {
   logIn: 'Log in to change your second factor',
+  setUp: 'Log in to set up your second factor',
   change: 'Change your second factor',
 };
 
@@ -223,7 +224,8 @@ export const appTexts = {
 export const recoveryTexts = {
   heading: 'Your recovery codes',
   todo: 'Each code works once, in place of your second factor. Keep them where you keep passwords.',
-  once: 'They are not shown again. Earlier recovery codes do not work any more.',
+  once: 'They are not shown again.',
+  replaced: 'Earlier recovery codes do not work any more.',
   next: 'Continue to your second factors',
 };
 
@@ -289,6 +291,16 @@ export const messages = {
     title: 'Login already finished',
     text: 'This login was completed, cancelled or begun again before you cancelled it.',
     next: 'If you did not start it yourself, report it to your administrator, who can end its session.',
+  },
+  'logged-in': {
+    title: 'Logged in',
+    text: 'You are logged in. The terminal or tool in which you started this login continues by itself.',
+    next: 'You can close this page.',
+  },
+  'code-refused': {
+    title: 'Not logged in',
+    text: 'The code of this login was not accepted: it was used before, or has expired.',
+    next: startAgain,
   },
   cancelled: {
     title: 'Login cancelled',
