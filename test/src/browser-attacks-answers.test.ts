@@ -68,7 +68,7 @@ describe.concurrent('an answer', () => {
       ];
       expect(answers.map(({ status }) => status)).toEqual([200, 303, 401, 303, 200, 303, 200, 303]);
       const own = new RegExp(
-        `^(${path}(/password|/provider/(one|two))?|${browser.at(path)}/confirm|http://127\\.0\\.0\\.1:${port}/\\?(code=[a-z2-7]{42}|cancelled=${id}))$`,
+        `^(${path}(/password|/provider/(one|two))?|${browser.at(path)}/confirm|http://127\\.0\\.0\\.1:${port}/\\?(id=${id}&code=[\\dA-Z-]{19}|cancelled=${id}))$`,
       );
       for (const answer of answers) {
         const { location } = answer.headers;
@@ -234,7 +234,7 @@ describe.concurrent('an answer', () => {
       'x-original-url': '/login/evil',
     };
     const answer = await begin({}, lies);
-    expect(answer.json?.url).toMatch(new RegExp(`^https://${publicHost}/login/[\\w-]+$`));
+    expect(answer.json?.url).toMatch(new RegExp(`^https://${publicHost}/login/[\\w-]{63}$`));
     const path = new URL(String(answer.json?.url)).pathname;
     const page = await createFormBrowser(place).get(path, lies);
     expect(page.text).toContain('<bdi>127.0.0.1</bdi>');
@@ -266,13 +266,13 @@ describe.concurrent('an answer', () => {
 });
 
 test('the API refuses requests of every web page, also of our own', async () => {
-  const { code, verifier } = await codeWithPassword(place, await place.people.add('api'));
+  const { id, code, verifier } = await codeWithPassword(place, await place.people.add('api'));
   const origins = [`https://${publicHost}`, 'https://evil.example.com', 'null'];
   for (const origin of origins) {
     const headers = { origin, 'sec-fetch-site': 'same-origin' };
     for (const request of [
       { path: '/v1/logins', body: { challenge, cluster: 'prod' } },
-      { path: '/v1/sessions', body: { code, verifier } },
+      { path: '/v1/sessions', body: { id, code, verifier } },
       { method: 'GET', path: '/v1/clusters' },
       { method: 'DELETE', path: '/v1/session', token: randomToken() },
     ]) {

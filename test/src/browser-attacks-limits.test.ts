@@ -59,18 +59,19 @@ describe.concurrent('an address', () => {
     const limited = await sendPassword(browser, login, person);
     expect([limited.status, titleOf(limited)]).toEqual([429, 'Too many attempts']);
     expect((await terminal(person.password)).status).toBe(429);
-    expect((await redeemCode(here, `${'a'.repeat(42)}`, randomToken(32))).status).toBe(429);
+    expect((await redeemCode(here, 'A'.repeat(16), randomToken(32))).status).toBe(429);
     expect((await place.ask({ ...codeBody(), localAddress: '127.0.1.2' })).status).toBe(401);
   });
 
   test('can guess as many codes, each refused after half a second, known ids and unknown ones alike', async () => {
     const here = at('127.0.1.3');
     const { code, verifier } = await codeWithPassword(here, await place.people.add('guessed'));
-    const last = code.endsWith('a') ? 'b' : 'a';
-    const guesses = [code.slice(0, -1) + last, 'a'.repeat(42), 'no code', code.slice(0, 16)];
-    for (const guess of guesses) {
+    const last = code.endsWith('A') ? 'B' : 'A';
+    const guess = code.slice(0, -1) + last;
+    const unknown = 'a'.repeat(16);
+    for (const [text, id] of [[guess], [guess, unknown], [code, unknown], ['no code']] as const) {
       const began = performance.now();
-      const { status, json } = await redeemCode(here, guess, verifier);
+      const { status, json } = await redeemCode(here, text, verifier, id);
       expect([status, json?.code]).toEqual([401, 'wrong-code']);
       expect(performance.now() - began).toBeGreaterThanOrEqual(499);
     }
@@ -130,7 +131,9 @@ describe.concurrent('an address', () => {
   });
 });
 
-const codeBody = () => ({ body: { code: 'a'.repeat(42), verifier: randomToken(32) } });
+const codeBody = () => ({
+  body: { id: 'a'.repeat(16), code: 'A'.repeat(16), verifier: randomToken(32) },
+});
 
 test('wrong passwords on pages and at a terminal count together for their user, whatever spelling they use', async () => {
   const { people, ask, replicas } = open;

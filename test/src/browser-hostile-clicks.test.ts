@@ -109,7 +109,7 @@ test('the second press of a double click, and a click as the window comes to the
   await page.clock.runFor(1);
   expect(await press()).toBe(false);
   await untilHeading(page, 'Logged in');
-  expect(begun.visits.filter((path) => path.startsWith('/?code='))).toHaveLength(1);
+  expect(begun.visits.filter((path) => path.startsWith('/?id='))).toHaveLength(1);
   expect(complaints).toEqual([]);
 });
 

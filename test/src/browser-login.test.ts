@@ -268,6 +268,9 @@ test('over SSH, the URL is opened elsewhere, and the code of the page is pasted 
     await page.getByRole('button', { name: 'Show a code to paste' }).click();
     return await page.getByLabel('Code').inputValue();
   });
+  // With https://login.example.com:8444 before it, it has 100 characters.
+  expect(new URL(url).pathname).toHaveLength(70);
+  expect(code).toMatch(/^([\dA-Z]{4}-){3}[\dA-Z]{4}$/);
   // What was copied from somewhere else is not worth a request.
   run.type(`${code.slice(1)}\r`);
   await waitFor(() => run.shown().includes('This is not a code'), 'the second question');
@@ -380,17 +383,17 @@ describe('kubectl without a terminal', () => {
 });
 
 /** Makes a code for another login, of Bob: an attacker who gets it into another person's program makes that person work as Bob. */
-async function foreignCode(): Promise<string> {
+async function foreignCode(): Promise<{ readonly id: string; readonly code: string }> {
   await using begun = await beginLogin(site, { listens: false });
   return await inBrowser(begun.url, async (page) => {
     await withPassword(page, site.place.people.bob);
     await page.getByRole('button', { name: 'Show a code to paste' }).click();
-    return await page.getByLabel('Code').inputValue();
+    return { id: begun.id, code: await page.getByLabel('Code').inputValue() };
   });
 }
 
 test('a hostile page that knows the port can give the waiting program no code, and learns nothing from it', async () => {
-  const code = await foreignCode();
+  const { id, code } = await foreignCode();
   const desk = await newDesk(site);
   const ended = desk.kubectl(getNamespaces, { env: display });
   const url = await nextUrl(desk);
@@ -400,7 +403,7 @@ test('a hostile page that knows the port can give the waiting program no code, a
   const looks = await readLooks(page);
   const [listener = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(policy ?? '') ?? [];
   await using hostile = await startHostileServer();
-  const target = `${listener}/?code=${code}`;
+  const target = `${listener}/?id=${id}&code=${code}`;
   // What an attacker can't know: this would end the login, if it were a navigation.
   const [{ name = '' } = {}] = await page.context().cookies();
   const cancel = `${listener}/?cancelled=${name.replace('__Host-sallyport-', '')}`;
@@ -421,7 +424,7 @@ test('a hostile page that knows the port can give the waiting program no code, a
   await page.evaluate((address) => location.assign(address), target);
   await page.getByRole('heading', { level: 1, name: 'Nothing to do' }).waitFor();
   expect(await readLooks(page)).toEqual(looks);
-  await page.goto(`${listener}/?cancelled=${code.slice(0, 16)}`);
+  await page.goto(`${listener}/?cancelled=${id}`);
   await page.getByRole('heading', { level: 1, name: 'Nothing to do' }).waitFor();
   await confirmIn(url, withPassword, site.place.people.alice, /^corp:alice$/);
   expect(await ended).toEqual({ ...done, stderr: expect.stringMatching(/^logged in to .+\n$/) });

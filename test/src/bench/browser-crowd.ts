@@ -78,7 +78,8 @@ async function logIn(
   const { cluster } = message;
   const asked = { challenge, port: 4_711, cluster, device: address };
   const began = await client.ask('/v1/logins', 201, JSON.stringify(asked));
-  const path = new URL(JSON.parse(began.body).url).pathname;
+  const { id, url } = JSON.parse(began.body);
+  const path = new URL(url).pathname;
   const page = await browser.ask(path, 200);
   const form = formOf(page);
   const credentials = new URLSearchParams({ form, username, password });
@@ -87,7 +88,7 @@ async function logIn(
   const answer = new URLSearchParams({ form: question, answer: 'redirect' });
   const { location } = await browser.ask(proved.location, 303, answer);
   const code = new URL(location).searchParams.get('code');
-  const ended = await client.ask('/v1/sessions', 201, JSON.stringify({ code, verifier }));
+  const ended = await client.ask('/v1/sessions', 201, JSON.stringify({ id, code, verifier }));
   return { token: JSON.parse(ended.body).token };
 }
 

@@ -145,7 +145,7 @@ export function createBrowserActs(
       const redeemedFrom = now();
       let token: string | undefined;
       await useCode({ secret: code }, replica, async () => {
-        const body = { code: code.token, verifier: begun.verifier };
+        const body = { id: begun.id, code: code.token, verifier: begun.verifier };
         const answer = await ask(replica, { body });
         if (answer.status !== 201) return 'refused';
         token = tokenOf(answer);

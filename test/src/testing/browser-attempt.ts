@@ -54,7 +54,7 @@ export async function beginLogin(site: Site, how: Begin = {}): Promise<BegunLogi
     url: String(json.url),
     visits,
     async redeem(code, verifier = own) {
-      const answer = await site.post('/v1/sessions', { code, verifier });
+      const answer = await site.post('/v1/sessions', { id: json.id, code, verifier });
       if (answer.json.token !== undefined) secret(String(answer.json.token));
       return answer;
     },

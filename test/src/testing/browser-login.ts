@@ -44,6 +44,9 @@ export interface BrowserPlace {
 const challengeOf = (verifier: string): string =>
   createHash('sha256').update(verifier).digest('base64url');
 
+/** The id of each login by its verifier: its client knows both. */
+const loginIds = new Map<string, string>();
+
 /** Begins a login, as `kubectl sallyport` does. @param more keys of the body @throws Error unless it is begun */
 export async function beginLogin(
   { ask, at, localAddress }: BrowserPlace,
@@ -62,7 +65,9 @@ export async function beginLogin(
     throw new Error(`the begin of a login was answered ${answer.status}: ${answer.text}`);
   const path = new URL(String(answer.json?.url)).pathname;
   secret(path.slice('/login/'.length));
-  return { id: String(answer.json?.id), path, verifier };
+  const id = String(answer.json?.id);
+  loginIds.set(verifier, id);
+  return { id, path, verifier };
 }
 
 /** Opens a browser without cookies. */
@@ -109,11 +114,11 @@ export function createFormBrowser({ ask, at, origin, localAddress }: BrowserPlac
   };
 }
 
-const attemptOf = (path: string) => /^\/login\/[\w-]+/.exec(path)?.[0] ?? '';
+const attemptOf = (path: string) => /^\/login\/[\w.-]+/.exec(path)?.[0] ?? '';
 
 /** The step to which an answer sends the browser, such as `confirm`. It is undefined if it sends it elsewhere. */
 export function stepOf({ headers }: Pick<LoginAnswer, 'headers'>): string | undefined {
-  return /^\/login\/[\w-]{100,}\/(confirm|factors?\b.*)$/.exec(headers.location ?? '')?.[1];
+  return /^\/login\/[\w.-]{60,}\/(confirm|factors?\b.*)$/.exec(headers.location ?? '')?.[1];
 }
 
 /** The token of the forms of a page. @throws Error if the page has no form */
@@ -131,14 +136,15 @@ export function titleOf({ text }: LoginAnswer): string {
 /** The code of a page to copy it from, or of a redirect to the client. @throws Error if there is none */
 export function codeOf({ text, headers, status }: LoginAnswer): string {
   const [, code] =
-    /^http:\/\/127\.0\.0\.1:\d+\/\?code=([a-z2-7]{42})$/.exec(headers.location ?? '') ??
-    /<textarea[^>]*>([a-z2-7]{42})<\/textarea>/.exec(text) ??
+    /^http:\/\/127\.0\.0\.1:\d+\/\?id=[a-z2-7]{16}&code=([\dA-Z-]{19})$/.exec(
+      headers.location ?? '',
+    ) ??
+    /<textarea[^>]*>([\dA-Z-]{19})<\/textarea>/.exec(text) ??
     [];
   if (code === undefined)
     throw new Error(`there is no code in the answer ${status}, Location ${headers.location}`);
-  // It begins with the id of the login, which is no secret.
-  secret(code.slice(16));
-  return code;
+  secret(code.replaceAll('-', ''));
+  return secret(code);
 }
 
 /** Opens the page of a login, and sends a password. @returns the answer to the password */
@@ -161,13 +167,14 @@ export async function confirmLogin(
   return browser.post(confirm, { form: formTokenOf(await browser.get(confirm)), answer });
 }
 
-/** Redeems a code, as the client does. */
+/** Redeems a code, as the client does. @param id Default: of the login with this verifier, or of none */
 export function redeemCode(
   { ask, at, localAddress }: BrowserPlace,
   code: string,
   verifier: string,
+  id: string = loginIds.get(verifier) ?? 'a'.repeat(16),
 ): Promise<LoginAnswer> {
-  return ask({ body: { code, verifier }, ...(localAddress && { localAddress }) }, at);
+  return ask({ body: { id, code, verifier }, ...(localAddress && { localAddress }) }, at);
 }
 
 /** The token of an answer that has a session. @throws Error for any other answer */

@@ -56,14 +56,23 @@ export function parseBrowserBody(body: unknown) {
 }
 
 const codeBody = z.strictObject({
+  /** The id of the login. */
+  id: z.string(),
   code: z.string(),
+  /** A client that prints the URL sends it here, so that the URL is short. */
+  device: place.device,
   /** RFC 7636, section 4.1. */
   verifier: z.string().regex(/^[\w.~-]{43,128}$/),
 });
 
 /** Reads the body of `POST /v1/sessions` with a code. @throws LoginError as {@link parseLoginBody} */
 export function parseCodeBody(body: unknown) {
-  return parseBody(codeBody, body, 'code and verifier', 'code and verifier');
+  return parseBody(
+    codeBody,
+    body,
+    'id, code and verifier',
+    'id, code, verifier and device (at most 64 characters)',
+  );
 }
 
 /** Whether a body has the code of a login in a browser. With a password, `code` is a code of a second factor. */

@@ -3,9 +3,14 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 /** RFC 4648, section 6, in lowercase: a double click selects such a code as a whole. */
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
+/** Writes five bits of each byte as a character. @param letters 32 characters */
+export function writeLetters(bytes: Uint8Array, letters = alphabet): string {
+  return Array.from(bytes, (byte) => letters[byte & 31]).join('');
+}
+
 /** Makes random characters of five bits each. */
 export function randomText(length: number): string {
-  return Array.from(randomBytes(length), (byte) => alphabet[byte & 31]).join('');
+  return writeLetters(randomBytes(length));
 }
 
 /** Returns the digest by which a secret is known in Redis. */

@@ -84,7 +84,7 @@ export async function createLoginParts(
     browser:
       login.browser && redis
         ? {
-            attempts: createAttemptTexts(redis.sealingKeys, Date.now),
+            attempts: createAttemptTexts(redis.sealingKeys, Date.now, Object.keys(login.clusters)),
             pending: createPendingLogins(redis, Date.now),
             providers: new Map(providers.map((provider) => [provider.name, provider])),
           }

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
-import { browserLoginServer, installOpener, visit } from '../testing/browser-login-server.ts';
+import {
+  browserLoginServer,
+  codePath,
+  installOpener,
+  visit,
+} from '../testing/browser-login-server.ts';
 import { createClient, execInfo } from '../testing/client.ts';
 
 const textOf = (shown: string) => shown.replaceAll(/\s+/g, ' ');
@@ -27,7 +32,7 @@ test('login opens the page of the server, and the browser brings the code', asyn
   const running = client.run(['login', '--device', 'laptop', ...server.words], env);
   const login = await server.login();
   const code = server.confirm(login);
-  const page = await visit(login.port, `/?code=${code}`);
+  const page = await visit(login.port, codePath(login, code));
   expect([page.status, page.headers.location]).toEqual([303, `${server.url}/login/done/logged-in`]);
   const { code: status, stdout, stderr } = await running;
   expect([status, stdout]).toEqual([
@@ -38,6 +43,7 @@ test('login opens the page of the server, and the browser brings the code', asyn
   expect(await opener.firstOpened()).toBe(`1 ${url}`);
   expect(login).toMatchObject({ device: 'laptop', cluster: 'prod' });
   expect(Object.keys(login).sort()).toEqual(['challenge', 'cluster', 'device', 'id', 'port']);
+  expect(server.redeemed).toEqual([expect.objectContaining({ id: login.id, device: 'laptop' })]);
   expect(stdout + stderr + url).not.toMatch(new RegExp(`${code}|sps_`));
   await expect(visit(login.port)).rejects.toThrow('ECONNREFUSED');
   const answer = await client.run(['token', ...server.words]);
@@ -73,21 +79,22 @@ describe('at a terminal', () => {
   test('without a display, the user pastes the code, and is told what is wrong with another one', async () => {
     await using home = await temporaryFolder('browser');
     const all = await desk(home.path, { ways: { browser: true, passwords: false } });
-    const { run, login, end } = await atTerminal(home.path, all, {});
-    expect(login.port).toBeUndefined();
+    const { run, login, end } = await atTerminal(home.path, all, {}, '--device laptop');
+    // The URL to copy is short.
+    expect(Object.keys(login).sort()).toEqual(['challenge', 'cluster', 'id']);
     expect(run.shown()).toMatch(/Open this URL in a browser on any machine:\r\n {2}http:\S+\r\n/);
     run.type('hello\r');
-    await waitFor(() => run.shown().includes('This is not a code. '), 'the first hint');
-    run.type(`${'a'.repeat(42)}\r`);
-    await waitFor(() => run.shown().includes('This code is for another login. '), 'the second');
+    await waitFor(() => run.shown().includes('in the form XXXX-XXXX-XXXX-XXXX'), 'the first hint');
     expect(all.server.requests).toEqual(['GET /v1/clusters', 'POST /v1/logins']);
-    run.type(`${login.id}${'a'.repeat(26)}\r`);
-    await waitFor(() => run.shown().includes('refused this code.'), 'the third');
-    run.type(` ${all.server.confirm(login)} \r`);
+    run.type(`${'A'.repeat(16)}\r`);
+    await waitFor(() => run.shown().includes('refused this code.'), 'the second');
+    const code = all.server.confirm(login).toLowerCase().replaceAll('0', 'o').replaceAll('1', 'l');
+    run.type(` ${code.replaceAll(/.{4}(?=.)/g, '$&-')} \r`);
     expect(await end()).toEqual({
       code: 0,
       answer: expect.stringMatching(/^logged in to cluster prod as corp:ada /),
     });
+    expect(all.server.redeemed.at(-1)).toMatchObject({ device: 'laptop' });
     expect(await all.opener.opened()).toEqual([]);
     // The prompt that was answered does not count.
     expect((await readdir(all.client.cache)).filter((name) => name.endsWith('.prompts'))).toEqual(
@@ -100,7 +107,7 @@ describe('at a terminal', () => {
     const all = await desk(home.path);
     const { run, login, end } = await atTerminal(home.path, all, all.env);
     run.type('abc');
-    await visit(login.port, `/?code=${all.server.confirm(login)}`);
+    await visit(login.port, codePath(login, all.server.confirm(login)));
     expect(await end()).toMatchObject({ code: 0 });
     expect(run.shown()).not.toContain('noise');
   });
@@ -211,12 +218,12 @@ describe('as a plugin without a terminal', () => {
     // A user who runs the command may try again, and a success counts for kubectl as well.
     const own = client.run(['login', ...server.words], plugin);
     const second = await server.login(1);
-    await visit(second.port, `/?code=${server.confirm(second)}`);
+    await visit(second.port, codePath(second, server.confirm(second)));
     expect(await own).toMatchObject({ code: 0 });
     expect(await client.run(['logout', ...server.words])).toMatchObject({ code: 0 });
     const third = client.run(['token'], plugin);
     const last = await server.login(2);
-    await visit(last.port, `/?code=${server.confirm(last)}`);
+    await visit(last.port, codePath(last, server.confirm(last)));
     expect(await third).toEqual({ code: 0, stdout: expect.any(String), stderr: adaIsIn });
     expect(await opener.opened()).toHaveLength(3);
   });
@@ -229,7 +236,7 @@ describe('as a plugin without a terminal', () => {
     const login = await server.login();
     const second = run('second');
     await waitFor(() => second.shown().includes('waiting for the login'), 'the second');
-    await visit(login.port, `/?code=${server.confirm(login)}`);
+    await visit(login.port, codePath(login, server.confirm(login)));
     expect(await Promise.all([first.ended, second.ended])).toEqual([0, 0]);
     for (const name of ['first', 'second']) {
       const { status } = JSON.parse(await readFile(join(home.path, name), 'utf8'));
@@ -369,14 +376,15 @@ test('five codes that the server refuses end the login, and codes of others do n
   const { client, server, env } = await desk(home.path);
   const running = client.run(['login', ...server.words], env);
   const { port, id } = await server.login();
-  for (let time = 0; time < 8; time++) await visit(port, `/?code=${'b'.repeat(42)}`);
+  const foreign = codePath({ id: 'b'.repeat(16) }, 'B'.repeat(16));
+  for (let time = 0; time < 8; time++) await visit(port, foreign);
   for (const letter of 'abcd') {
-    const path = `/?code=${id}${letter.repeat(26)}`;
+    const path = codePath({ id }, letter.repeat(16));
     expect((await visit(port, path)).headers.location).toMatch(/\/login\/done\/code-refused$/);
     // A page that is loaded again asks for nothing.
     await visit(port, path);
   }
-  await visit(port, `/?code=${id}${'e'.repeat(26)}`);
+  await visit(port, codePath({ id }, 'e'.repeat(16)));
   expect(await running).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('the login server refused 5 codes\n  fix: run: '),
@@ -389,8 +397,8 @@ test('of many codes at the same time, the server is asked about five', async () 
   const { client, server, env } = await desk(home.path);
   const running = client.run(['login', ...server.words], env);
   const { port, id } = await server.login();
-  const codes = [...'abcdefghijkl'].map((letter) => `${id}${letter.repeat(26)}`);
-  await Promise.allSettled(codes.map((code) => visit(port, `/?code=${code}`)));
+  const codes = [...'ABCDEFGH0234'].map((letter) => letter.repeat(16));
+  await Promise.allSettled(codes.map((code) => visit(port, codePath({ id }, code))));
   expect(await running).toMatchObject({ code: 1 });
   expect(server.requests.filter((one) => one === 'POST /v1/sessions')).toHaveLength(5);
 });
@@ -411,7 +419,7 @@ test('another user than the account of the context is refused, and their session
   const running = client.run(['login', '--username', 'ada', ...server.words], env);
   const login = await server.login();
   expect(login.username).toBe('ada');
-  const page = await visit(login.port, `/?code=${server.confirm(login)}`);
+  const page = await visit(login.port, codePath(login, server.confirm(login)));
   expect([page.status, page.html]).toEqual([
     403,
     expect.stringContaining('This login is for ada, but corp:bob logged in.'),
@@ -443,7 +451,7 @@ test.each([
   const words = ['--username', wanted, ...server.words];
   const running = client.run(['login', '--print-url', ...words], env);
   const login = await server.login();
-  await visit(login.port, `/?code=${server.confirm(login)}`);
+  await visit(login.port, codePath(login, server.confirm(login)));
   expect(await running).toMatchObject({ code: 0 });
   expect((await client.run(['token', ...words])).code).toBe(0);
 });
@@ -464,7 +472,7 @@ test.each([
       env,
     );
     const login = await server.login();
-    await visit(login.port, `/?code=${server.confirm(login)}`);
+    await visit(login.port, codePath(login, server.confirm(login)));
     expect((await running).stderr).toContain(`this login is for ${wanted}, but ${user} logged in`);
     expect(server.requests.at(-1)).toBe('DELETE /v1/session');
   },
@@ -478,7 +486,7 @@ test('SALLYPORT_USERNAME fills the form in, and another account is as good', asy
   const login = await server.login();
   await opener.firstOpened();
   expect(login.username).toBe('ada');
-  await visit(login.port, `/?code=${server.confirm(login)}`);
+  await visit(login.port, codePath(login, server.confirm(login)));
   expect(await running).toMatchObject({
     code: 0,
     stderr: expect.stringMatching(/^logged in to cluster prod as corp:bob until 2999-.+\n$/),
@@ -508,7 +516,7 @@ describe('another person than at the last login', () => {
     const login = async (words: readonly string[], variables: Readonly<Record<string, string>>) => {
       const running = client.run(words, variables);
       const begun = await server.login(server.begun.length);
-      const page = await visit(begun.port, `/?code=${server.confirm(begun)}`);
+      const page = await visit(begun.port, codePath(begun, server.confirm(begun)));
       return { page, ...(await running) };
     };
     expect((await login(['login', ...server.words], env)).code).toBe(0);
@@ -595,24 +603,24 @@ test('--username is required even if SALLYPORT_USERNAME is set', async () => {
   const running = client.run(['login', ...words], { ...env, SALLYPORT_USERNAME: 'bob' });
   const login = await server.login();
   expect(login.username).toBe('ada');
-  await visit(login.port, `/?code=${server.confirm(login)}`);
+  await visit(login.port, codePath(login, server.confirm(login)));
   expect((await running).stderr).toContain('this login is for ada, but corp:bob logged in');
 });
 
 test('a failure waits for a code that the server has, and its session is used', async () => {
   await using home = await temporaryFolder('browser');
   const redeemed = Promise.withResolvers<void>();
-  const { client, server, env } = await desk(home.path, { redeemed: redeemed.promise });
+  const { client, server, env } = await desk(home.path, { answered: redeemed.promise });
   const line = `$PLUGIN login ${server.words.join(' ')} > answer`;
   const run = client.terminal(line, env);
   const login = await server.login();
   await waitFor(() => run.shown().endsWith('Code, if the page shows one: '), 'the question');
-  const page = visit(login.port, `/?code=${server.confirm(login)}`);
+  const page = visit(login.port, codePath(login, server.confirm(login)));
   await waitFor(() => server.requests.includes('POST /v1/sessions'), 'the code');
   await visit(login.port, `/?cancelled=${login.id}`);
   await waitFor(() => run.shown().endsWith('shows one: \r\n'), 'the end of the question');
   // A code that comes now would come to a session that no one waits for.
-  expect((await visit(login.port, `/?code=${server.confirm(login)}`)).status).toBe(500);
+  expect((await visit(login.port, codePath(login, server.confirm(login)))).status).toBe(500);
   redeemed.resolve();
   expect((await page).headers.location).toMatch(/\/login\/done\/logged-in$/);
   expect(await run.ended).toBe(0);

@@ -23,6 +23,7 @@ const maxCodes = 5;
 /** A login that has begun at the server. */
 interface BrowserLogin extends Awaited<ReturnType<typeof beginLogin>> {
   readonly verifier: string;
+  readonly device: string;
   readonly listener: Listener | undefined;
   readonly opens: boolean;
   /** Limits the windows of a plugin. */
@@ -51,17 +52,19 @@ export async function logInWithBrowser(
   const verifier = randomBytes(32).toString('base64url');
   const listener = browserWay.listens ? await listen(hasTerminal) : undefined;
   try {
+    // Without a terminal, a plugin comes here only if it is allowed to open one.
+    const opens = browserWay.opens && (!hasTerminal || (windows?.allows() ?? true));
+    const { device } = login;
     const begun = await beginLogin(target, {
       challenge: createHash('sha256').update(verifier).digest('base64url'),
       port: listener?.port,
       cluster: target.cluster,
-      device: login.device,
       username: target.username,
+      // A URL that people copy is short: the page can do without the device, which the server gets later.
+      ...(opens && { device }),
     });
-    // Without a terminal, a plugin comes here only if it is allowed to open one.
-    const opens = browserWay.opens && (!hasTerminal || (windows?.allows() ?? true));
     const lastUser = store.memory.read().user;
-    const attempt = { ...begun, verifier, listener, opens, windows, lastUser };
+    const attempt = { ...begun, verifier, device, listener, opens, windows, lastUser };
     const session = await waitForLogin(target, login, attempt);
     store.write(session);
     store.prompts.succeeded();
@@ -113,8 +116,8 @@ async function waitForLogin(
   attempt.listener?.waitFor({
     id: attempt.id,
     url: attempt.url,
-    async onVisit({ kind, value }) {
-      if (kind === 'code') return await take(value);
+    async onVisit(visit) {
+      if (visit.kind === 'code') return await take(visit.code);
       fail('the login was cancelled in the browser');
       return pages.cancelled;
     },
@@ -124,7 +127,7 @@ async function waitForLogin(
   const minutes = Math.ceil(wait / 60_000);
   const timer = setTimeout(fail, wait, `no one logged in with the browser within ${minutes}m`);
   const prompt = show(target, login, attempt, fail).then(
-    (question) => question && askForCode(question, attempt.id, take, over.signal),
+    (question) => question && askForCode(question, take, over.signal),
   );
   prompt.catch(reject);
   try {
@@ -212,11 +215,11 @@ async function openWindow(
 async function exchange(
   target: Target,
   code: string,
-  { verifier, lastUser }: BrowserLogin,
+  { id, verifier, device, lastUser }: BrowserLogin,
   signal: AbortSignal,
 ): Promise<Exchange> {
   try {
-    const login = await redeem(target, { code, verifier }, signal);
+    const login = await redeem(target, { id, code, verifier, device }, signal);
     if (login === undefined) return { page: pages.refused };
     const { url, cluster } = target;
     const { user, token, expiresAt } = login;

@@ -18,8 +18,9 @@ interface NewAttempt {
   /** The port of 127.0.0.1 that waits for the code. */
   readonly port: number | undefined;
   readonly cluster: string;
-  readonly device: string;
   readonly username: string | undefined;
+  /** Without a device, the pages show none. */
+  readonly device?: string;
 }
 
 /** Begins a login in a browser. @returns its ID, its page, and its end by the clock of this machine */
@@ -42,7 +43,12 @@ export async function beginLogin(server: ServerAddress, body: NewAttempt) {
 /** Exchanges the code of the page for a session. @returns undefined when the code is refused */
 export async function redeem(
   server: ServerAddress,
-  body: { readonly code: string; readonly verifier: string },
+  body: {
+    readonly id: string;
+    readonly code: string;
+    readonly verifier: string;
+    readonly device: string;
+  },
   signal: AbortSignal,
 ) {
   const request = { method: 'POST', path: '/v1/sessions', body, signal } as const;

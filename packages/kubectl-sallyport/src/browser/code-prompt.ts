@@ -1,6 +1,6 @@
 import { usageFailure } from '../failure.ts';
 import { openTerminal } from '../terminal/terminal.ts';
-import { isCode } from './listener.ts';
+import { readCode } from './listener.ts';
 import { type Page, pages } from './pages.ts';
 
 /** What the terminal shows before it asks for a code, and each time that it asks. */
@@ -12,25 +12,23 @@ export interface CodeQuestion {
 /**
  * Asks for the code of the page until one is not refused. It is shown as it is typed: without its verifier it is worth nothing.
  *
- * @param id the ID of the login, with which its codes begin
  * @param take redeems a code
  * @throws Failure when the user ends it
  */
 export async function askForCode(
   { introduction, question }: CodeQuestion,
-  id: string,
   take: (code: string) => Promise<Page>,
   over: AbortSignal,
 ): Promise<void> {
   let preface = introduction;
   while (!over.aborted) {
-    const code = (await askOnce(preface + question, over)).trim();
-    if (!isCode(code)) preface = 'This is not a code. A code has 42 letters and digits\n';
-    else if (!code.startsWith(id))
-      preface = 'This code is for another login. Use the page that you opened with the URL above\n';
+    const code = readCode(await askOnce(preface + question, over));
+    if (code === undefined)
+      preface =
+        'This is not a code. A code has 16 letters and digits, in the form XXXX-XXXX-XXXX-XXXX\n';
     else if ((await take(code)) === pages.refused)
       preface =
-        'The login server refused this code. A code is valid once, for 60s: go back in the browser for another one\n';
+        'The login server refused this code. A code is valid once, for 60s, and for the URL above: go back in the browser for another one\n';
     else return;
   }
 }

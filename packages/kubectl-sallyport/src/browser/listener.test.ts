@@ -1,14 +1,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { visit } from '../testing/browser-login-server.ts';
-import { openListener } from './listener.ts';
+import { codePath, visit } from '../testing/browser-login-server.ts';
+import { openListener, readCode } from './listener.ts';
 import { type Page, pages } from './pages.ts';
 
 const id = 'abcdefghijklmnop';
 const url = 'https://login.example.com:8444/login/sealed';
 const pendingLogin = { id, url };
-const code = `${id}qrstuvwxyz234567qrstuvwxyz`;
+const code = '7K3MABCDEFGHJKMN';
+const withCode = codePath({ id }, code);
 const navigation = {
   'sec-fetch-site': 'cross-site',
   'sec-fetch-mode': 'navigate',
@@ -36,61 +37,59 @@ test.each([
 ])('$who brings a code, or says that the user cancelled', async ({ headers }) => {
   const { port, visits, start } = await listening();
   start();
-  const { status, headers: answer, html } = await visit(port, `/?code=${code}`, { headers });
+  const { status, headers: answer, html } = await visit(port, withCode, { headers });
   expect([status, answer.location, html]).toEqual([
     303,
     'https://login.example.com:8444/login/done/logged-in',
     '',
   ]);
   await visit(port, `/?cancelled=${id}`, { headers });
-  expect(visits).toEqual([
-    { kind: 'code', value: code },
-    { kind: 'cancelled', value: id },
-  ]);
+  expect(visits).toEqual([{ kind: 'code', code }, { kind: 'cancelled' }]);
 });
 
 type Options = NonNullable<Parameters<typeof visit>[2]>;
 
 test.each<{ what: string; path: string; options?: Options }>([
-  { what: 'a form', path: `/?code=${code}`, options: { method: 'POST' } },
-  { what: 'a preflight', path: `/?code=${code}`, options: { method: 'OPTIONS' } },
-  { what: 'another path', path: `/callback?code=${code}` },
-  { what: 'two slashes', path: `//?code=${code}` },
-  { what: 'a whole URL', path: `http://127.0.0.1/?code=${code}` },
+  { what: 'a form', path: withCode, options: { method: 'POST' } },
+  { what: 'a preflight', path: withCode, options: { method: 'OPTIONS' } },
+  { what: 'another path', path: `/callback${withCode.slice(1)}` },
+  { what: 'two slashes', path: `/${withCode}` },
+  { what: 'a whole URL', path: `http://127.0.0.1${withCode}` },
   { what: 'the favicon', path: '/favicon.ico' },
   { what: 'no code', path: '/' },
-  { what: 'another word', path: `/?code=${code}&state=1` },
-  { what: 'two codes', path: `/?code=${code}&code=${code}` },
-  { what: 'another name', path: `/?token=${code}` },
-  { what: 'a code of another login', path: `/?code=${'b'.repeat(16)}${code.slice(16)}` },
-  { what: 'a short code', path: `/?code=${code.slice(1)}` },
-  { what: 'a long code', path: `/?code=${code}a` },
-  { what: 'a code in capitals', path: `/?code=${code.toUpperCase()}` },
-  { what: 'a code with another letter', path: `/?code=${code.slice(0, -1)}1` },
+  { what: 'another word', path: `${withCode}&state=1` },
+  { what: 'two codes', path: `${withCode}&code=${code}` },
+  { what: 'another name', path: withCode.replace('code=', 'token=') },
+  { what: 'a code of another login', path: codePath({ id: 'b'.repeat(16) }, code) },
+  { what: 'a code without an ID', path: `/?code=${code}` },
+  { what: 'a code with an empty ID', path: codePath({ id: '' }, code) },
+  { what: 'a short code', path: withCode.slice(0, -1) },
+  { what: 'a long code', path: `${withCode}0` },
+  { what: 'a code with another letter', path: `${withCode.slice(0, -1)}U` },
   { what: 'the end of another login', path: `/?cancelled=${'b'.repeat(16)}` },
   { what: 'the end of all logins', path: '/?cancelled=' },
-  { what: 'the name localhost', path: `/?code=${code}`, options: { host: 'localhost' } },
-  { what: 'a name that leads here', path: `/?code=${code}`, options: { host: 'evil.example' } },
-  { what: 'no port', path: `/?code=${code}`, options: { host: '127.0.0.1' } },
+  { what: 'the name localhost', path: withCode, options: { host: 'localhost' } },
+  { what: 'a name that leads here', path: withCode, options: { host: 'evil.example' } },
+  { what: 'no port', path: withCode, options: { host: '127.0.0.1' } },
   {
     what: 'a script of a page',
-    path: `/?code=${code}`,
+    path: withCode,
     options: { headers: { origin: 'https://evil.example' } },
   },
   {
     what: 'an opaque origin',
-    path: `/?code=${code}`,
+    path: withCode,
     options: { headers: { ...navigation, origin: 'null' } },
   },
   {
     what: 'an image',
-    path: `/?code=${code}`,
+    path: withCode,
     options: { headers: { 'sec-fetch-mode': 'no-cors' } },
   },
-  { what: 'a fetch', path: `/?code=${code}`, options: { headers: { 'sec-fetch-mode': 'cors' } } },
+  { what: 'a fetch', path: withCode, options: { headers: { 'sec-fetch-mode': 'cors' } } },
   {
     what: 'a frame',
-    path: `/?code=${code}`,
+    path: withCode,
     options: { headers: { ...navigation, 'sec-fetch-dest': 'iframe' } },
   },
   {
@@ -109,7 +108,7 @@ test.each<{ what: string; path: string; options?: Options }>([
 
 test('before the login has begun, and for an empty ID, everyone is ignored', async () => {
   const { port, visits } = await listening();
-  for (const path of [`/?code=${code}`, `/?cancelled=${id}`, '/?cancelled='])
+  for (const path of [withCode, `/?cancelled=${id}`, '/?cancelled=', codePath({ id: '' }, code)])
     expect((await visit(port, path)).status).toBe(400);
   expect(visits).toEqual([]);
 });
@@ -117,7 +116,7 @@ test('before the login has begun, and for an empty ID, everyone is ignored', asy
 test('pages have no script, are in no frame and in no cache, and show names as text', async () => {
   const { port, start } = await listening();
   start(pages.otherUser('corp:<b>"&\u202e', 'jane'));
-  for (const path of [`/?code=${code}`, '/']) {
+  for (const path of [withCode, '/']) {
     const { headers, html } = await visit(port, path);
     expect(headers).toMatchObject({
       'content-type': 'text/html; charset=utf-8',
@@ -132,8 +131,16 @@ test('pages have no script, are in no frame and in no cache, and show names as t
     });
     expect(html).not.toMatch(/<script|<b>|\u202e|https?:/);
   }
-  const { html } = await visit(port, `/?code=${code}`);
+  const { html } = await visit(port, withCode);
   expect(html).toContain('but corp:&#60;b&#62;&#34;&#38;\u{fffd} logged in.');
+});
+
+test('a code is read as people type it, and has one spelling', () => {
+  for (const typed of [code, ' 7k3m abcd-efgh-jkmn', '7K3M-ABCD-EFGH-JKMN\r'])
+    expect(readCode(typed)).toBe(code);
+  expect(readCode('oOiI-lL01-2345-6789')).toBe('0011110123456789');
+  for (const other of ['', code.slice(1), `${code}0`, `${code.slice(1)}U`, `${code.slice(1)}.`])
+    expect(readCode(other)).toBeUndefined();
 });
 
 test('it listens on this machine alone, and on 127.0.0.1', async () => {
@@ -175,10 +182,10 @@ test('one connection too many ends the oldest: idle ones do not keep the code aw
   onTestFinished(() => idle.forEach((socket) => void socket.destroy()));
   await Promise.all(idle.map((socket) => once(socket.resume(), 'connect')));
   const ended = once(idle[0] as Socket, 'close');
-  expect((await visit(port, `/?code=${code}`)).status).toBe(303);
+  expect((await visit(port, withCode)).status).toBe(303);
   await ended;
   expect(idle.map(({ destroyed }) => destroyed)).toEqual([true, false]);
-  expect(visits).toEqual([{ kind: 'code', value: code }]);
+  expect(visits).toEqual([{ kind: 'code', code }]);
 });
 
 test('connections that come during the exchange of a code do not keep its page away', async () => {
@@ -192,7 +199,7 @@ test('connections that come during the exchange of a code do not keep its page a
       return exchange.promise;
     },
   });
-  const shown = visit(port, `/?code=${code}`);
+  const shown = visit(port, withCode);
   await visited.promise;
   const idle = Array.from({ length: 4 }, () => connect(port, '127.0.0.1').resume());
   onTestFinished(() => idle.forEach((socket) => void socket.destroy()));
@@ -215,7 +222,7 @@ test('the end closes all connections, but a page is sent before', async () => {
   const idle = connect(listener.port, '127.0.0.1').resume();
   await once(idle, 'connect');
   idle.write('GET / HTTP/1.1\r\n');
-  const answer = visit(listener.port, `/?code=${code}`);
+  const answer = visit(listener.port, withCode);
   await visited.promise;
   const closed = listener.close();
   page.resolve(pages.failed);

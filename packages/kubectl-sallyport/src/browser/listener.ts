@@ -4,15 +4,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { loopbackPageHeaders, type Page, pages, renderPage } from './pages.ts';
 
 /** A visit of the browser: the login server has sent it with a code, or because the user cancelled. */
-export interface BrowserVisit {
-  readonly kind: 'code' | 'cancelled';
-  readonly value: string;
-}
+export type BrowserVisit =
+  | { readonly kind: 'code'; readonly code: string }
+  | { readonly kind: 'cancelled' };
 
 interface PendingLogin {
   /** The URL of the page at which it began. */
   readonly url: string;
-  /** The ID of the login: other programs and web pages know how to send codes, but not this. */
+  /** The ID of the login: other programs and web pages know how to send codes, but not the ID. */
   readonly id: string;
   /** It never rejects. */
   readonly onVisit: (visit: BrowserVisit) => Promise<Page>;
@@ -20,7 +19,19 @@ interface PendingLogin {
 
 export type Listener = Awaited<ReturnType<typeof openListener>>;
 
-export const isCode = (text: string): boolean => /^[a-z2-7]{42}$/.test(text);
+/**
+ * Reads a code as people type it, in Crockford's base32: `XXXX-XXXX-XXXX-XXXX`.
+ *
+ * @returns its 16 characters, so that one code has one spelling; undefined for what is not a code
+ */
+export function readCode(text: string): string | undefined {
+  const characters = text
+    .replaceAll(/[\s-]/g, '')
+    .toUpperCase()
+    .replaceAll('O', '0')
+    .replaceAll(/[IL]/g, '1');
+  return /^[0-9A-HJKMNP-TV-Z]{16}$/.test(characters) ? characters : undefined;
+}
 
 /** Times are in milliseconds. */
 const defaults = {
@@ -94,9 +105,11 @@ function isNavigation({ method, headers }: IncomingMessage, port: number): boole
 
 /** Reads the path of a visit. @returns undefined unless it is for the login with this ID */
 function readVisit(path = '', id = ''): BrowserVisit | undefined {
-  const [, kind, value = ''] = /^\/\?(code|cancelled)=([a-z2-7]+)$/.exec(path) ?? [];
-  if (kind === 'code' && isCode(value) && value.startsWith(id)) return { kind, value };
-  return kind === 'cancelled' && value === id ? { kind, value } : undefined;
+  if (id === '') return;
+  if (path === `/?cancelled=${id}`) return { kind: 'cancelled' };
+  const start = `/?id=${id}&code=`;
+  const code = path.startsWith(start) ? readCode(path.slice(start.length)) : undefined;
+  return code === undefined ? undefined : { kind: 'code', code };
 }
 
 /** @param url the page at which the login began, whose server has the other pages */

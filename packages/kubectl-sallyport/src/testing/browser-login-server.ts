@@ -15,16 +15,21 @@ interface Begun {
   readonly device?: string;
 }
 
-const letters = 'abcdefghijklmnopqrstuvwxyz234567';
-const randomText = (length: number) =>
-  [...randomBytes(length)].map((byte) => letters[byte % 32]).join('');
+const randomText = (letters: string) =>
+  [...randomBytes(16)].map((byte) => letters[byte % 32]).join('');
+const randomId = () => randomText('abcdefghijklmnopqrstuvwxyz234567');
+const randomCode = () => randomText('0123456789ABCDEFGHJKMNPQRSTVWXYZ');
+
+/** The path to which the page of a login sends the browser. */
+export const codePath = ({ id }: { readonly id: string }, code: string) =>
+  `/?id=${id}&code=${code}`;
 
 /** A login server with pages. A test does what people do there. */
 export async function browserLoginServer({
   user = 'corp:ada',
   login: typed = undefined as string | undefined,
   /** The server answers a right code then. */
-  redeemed = Promise.resolve(),
+  answered = Promise.resolve(),
   ways = { browser: true, passwords: true } as object,
   answer = {} as object,
   seconds = 600,
@@ -35,6 +40,7 @@ export async function browserLoginServer({
 } = {}) {
   const begun: Begun[] = [];
   const codes = new Map<string, Begun>();
+  const redeemed: { readonly device?: string }[] = [];
   const requests: string[] = [];
   const url: string = await localServer(async (request, response) => {
     const body = JSON.parse((await text(request)) || '{}');
@@ -43,11 +49,11 @@ export async function browserLoginServer({
       response.writeHead(status).end(JSON.stringify(value));
     if (request.url === '/v1/clusters') return send(200, { clusters: [{ name: 'prod' }], ...ways });
     if (request.url === '/v1/logins') {
-      const login = { ...body, id: randomText(16) };
+      const login = { ...body, id: randomId() };
       begun.push(login);
       onBegin();
       const expiresAt = new Date(Date.now() + seconds * 1000).toISOString();
-      const page = `${url}/login/${randomBytes(150).toString('base64url')}`;
+      const page = `${url}/login/${randomBytes(47).toString('base64url')}`;
       return send(status, { id: login.id, url: page, expiresAt, ...answer });
     }
     if (request.method === 'GET')
@@ -56,11 +62,12 @@ export async function browserLoginServer({
     const session = { token: 'sps_browser', expiresAt: '2999-01-01T00:00:00Z' };
     if (body.password === 'accepted') return send(201, { ...session, user: { username: user } });
     if (body.password !== undefined) return send(401, password);
-    const login = codes.get(body.code);
+    redeemed.push(body);
+    const login = body.id === codes.get(body.code)?.id ? codes.get(body.code) : undefined;
     codes.delete(body.code);
     const digest = createHash('sha256').update(String(body.verifier)).digest('base64url');
     if (login?.challenge !== digest) return send(401, { code: 'wrong-code', message: 'no' });
-    await redeemed;
+    await answered;
     return send(201, { ...session, user: { username: user }, login: typed });
   });
   return {
@@ -68,6 +75,8 @@ export async function browserLoginServer({
     words: ['--url', url, '--cluster', 'prod'],
     requests,
     begun,
+    /** What clients have sent to redeem a code. */
+    redeemed,
     /** Another person logs in from now on. */
     changeUser(name: string, typedName?: string): void {
       user = name;
@@ -77,7 +86,7 @@ export async function browserLoginServer({
     login: (index = 0) => waitFor(() => begun[index], 'the beginning of a login'),
     /** Confirms a login. @returns its code */
     confirm(login: Begun): string {
-      const code = `${login.id}${randomText(26)}`;
+      const code = randomCode();
       codes.set(code, login);
       return code;
     },

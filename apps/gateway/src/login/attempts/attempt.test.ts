@@ -6,121 +6,178 @@ import { randomText, secretDigest } from '../secret-text.ts';
 import {
   attemptLifetime,
   type BrowserState,
-  codeSecretLength,
   createAttemptTexts,
   findLoginSecret,
   formToken,
-  idLength,
-  idOfCode,
   isFormToken,
   isVerifier,
-  type LoginAttempt,
+  keyLength,
+  writePath,
 } from './attempt.ts';
+import { type AttemptFields, shortenChallenge } from './attempt-bytes.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');
+const clusters = ['prod', 'staging'];
 const keyOf = (letter: string, place = '') => createSealingKey(Buffer.alloc(32, letter), place);
-const textsOf = (letters: string, now = () => at, place = '') =>
+const textsOf = (letters: string, now = () => at, place = '', names = clusters) =>
   createAttemptTexts(
     Array.from(letters, (letter) => keyOf(letter, place)),
     now,
+    names,
   );
 const texts = textsOf('A');
 
 /** Any text that JSON and UTF-8 can keep. */
 const text = fc.string({ unit: anyCharacter, maxLength: 64 });
 const optional = fc.option(text, { nil: undefined });
-const attempts: fc.Arbitrary<LoginAttempt> = fc.record({
-  id: text,
-  until: fc.integer({ min: at + 1, max: at + attemptLifetime }),
-  challenge: text,
-  address: text,
-  port: fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }),
-  cluster: optional,
-  device: optional,
-  username: optional,
-  manages: fc.option(fc.record({ invitation: text }, { requiredKeys: [] }), { nil: undefined }),
-  key: optional,
-});
-const attempt: LoginAttempt = {
-  id: randomText(idLength),
+const attempts: fc.Arbitrary<AttemptFields> = fc
+  .record({
+    until: fc
+      .integer({ min: 1, max: attemptLifetime / 1_000 })
+      .map((second) => at + second * 1_000),
+    challenge: fc
+      .uint8Array({ minLength: 16, maxLength: 16 })
+      .map((bytes) => Buffer.from(bytes).toString('base64url')),
+    address: fc.oneof(
+      fc.constant(''),
+      fc.ipV4(),
+      fc.tuple(...Array.from({ length: 4 }, () => fc.nat(0xffff))).map((groups) => {
+        const words = groups.map((group) => group.toString(16));
+        return `${words.join(':')}::/64`;
+      }),
+    ),
+    port: fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }),
+    cluster: fc.constantFrom(undefined, ...clusters),
+    device: optional,
+    username: optional,
+    manages: fc.option(fc.record({ invitation: optional }), { nil: undefined }),
+  })
+  .map(({ challenge, ...fields }) => ({ ...fields, challenge: fields.manages ? '' : challenge }));
+const fields: AttemptFields = {
   until: at + attemptLifetime,
-  challenge: secretDigest('verifier'),
+  challenge: shortenChallenge(secretDigest('verifier')),
   address: '192.0.2.1',
   port: undefined,
   cluster: 'prod',
   device: undefined,
   username: undefined,
+  manages: undefined,
 };
+const attempt = texts.begin(fields);
 
 describe('an attempt in a URL', () => {
   test('is read as it was written, and its text shows nothing of it', () => {
     fc.assert(
-      fc.property(attempts, (one) => {
-        const sealed = texts.writeAttempt(one);
+      fc.property(attempts, fc.boolean(), (begun, hasKey) => {
+        const { id, sealed, ...written } = texts.begin(begun);
+        expect(written).toEqual(begun);
         expect(sealed).toMatch(/^[\w-]+$/);
-        expect(texts.readAttempt(sealed)).toEqual(one);
-        // Two texts of one attempt have nothing in common.
-        expect(texts.writeAttempt(one)).not.toBe(sealed);
+        expect(id).toMatch(/^[a-z2-7]{16}$/);
+        const key = hasKey ? randomText(keyLength) : undefined;
+        const path = writePath({ sealed, key });
+        expect(texts.read(path.slice('/login/'.length))).toEqual({ ...begun, id, sealed, key });
       }),
     );
-    const shown = texts.writeAttempt({ ...attempt, device: 'laptop-of-jane' });
-    expect(Buffer.from(shown, 'base64url').toString('latin1')).not.toMatch(/laptop|192\.0|prod/);
+    const shown = texts.begin({ ...fields, device: 'laptop-of-jane', address: '49.50.51.52' });
+    expect(Buffer.from(shown.sealed, 'base64url').toString('latin1')).not.toMatch(/laptop|1234/);
   });
 
-  test('is short enough for a line of a terminal and for any browser', () => {
-    const long = { cluster: 'c'.repeat(63), device: 'd'.repeat(64), port: 65_535 };
-    expect(texts.writeAttempt(attempt).length).toBeLessThan(256);
-    expect(texts.writeAttempt({ ...attempt, ...long }).length).toBeLessThan(512);
+  test('has an id of its own: two logins, or two visits, never have the same', () => {
+    const challenge = shortenChallenge(secretDigest('another verifier'));
+    const changes = [{}, { challenge }, { port: 1 }, { manages: {} }, { manages: {} }];
+    const ids = changes.map((change) => texts.begin({ ...fields, ...change }).id);
+    expect(new Set(ids).size).toBe(changes.length);
+    expect(texts.begin(fields)).toEqual(attempt);
+  });
+
+  test('has at most 100 characters with the URL of a login server of 30', () => {
+    const cluster = 'c'.repeat(63);
+    const short = textsOf('A', () => at, '', [cluster]);
+    for (const address of ['255.255.255.255', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'])
+      expect(
+        `https://login.example.com:8444${writePath(short.begin({ ...fields, address, cluster, port: 65_535 }))}`,
+      ).toHaveLength(100);
+    const long = { device: 'd'.repeat(64), username: 'u'.repeat(256) };
+    expect(texts.begin({ ...fields, ...long }).sealed.length).toBeLessThan(512);
   });
 
   test('has one spelling: any other text is refused', () => {
-    const sealed = texts.writeAttempt(attempt);
+    const { sealed } = attempt;
     const bytes = Buffer.from(sealed, 'base64url');
+    const key = 'a'.repeat(keyLength);
+    expect(texts.read(`${sealed}.${key}`)).toEqual({ ...attempt, key });
     for (const other of [
       `${sealed}=`,
       `${sealed} `,
       `${sealed}A`,
       sealed.slice(0, -1),
-      bytes.toString('base64'),
+      sealed.slice(0, 10),
+      bytes.toString('base64').replaceAll('=', '').replace(/^/, '+'),
       bytes.toString('hex'),
       `%${sealed}`,
       '',
+      '.',
+      `${sealed}.`,
+      `${sealed}.${key}a`,
+      `${sealed}.${key}.`,
+      `${sealed}.${key.toUpperCase()}`,
+      `.${key}`,
     ])
-      expect([other === sealed, texts.readAttempt(other)]).toEqual([false, undefined]);
+      expect([other, texts.read(other)]).toEqual([other, 'expired']);
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     // Also the last character, of which some bits say nothing.
     fc.assert(
       fc.property(fc.nat(sealed.length - 1), fc.constantFrom(...alphabet), (index, letter) => {
         const other = sealed.slice(0, index) + letter + sealed.slice(index + 1);
-        expect(texts.readAttempt(other)).toEqual(other === sealed ? attempt : undefined);
+        expect(texts.read(other)).toEqual(other === sealed ? attempt : 'expired');
       }),
       { numRuns: 500 },
     );
     for (const letter of alphabet) {
       const other = sealed.slice(0, -1) + letter;
-      expect(texts.readAttempt(other)).toEqual(other === sealed ? attempt : undefined);
+      expect(texts.read(other)).toEqual(other === sealed ? attempt : 'expired');
     }
   });
 
   test('is read by each key of the config, and by no other key, place or purpose', () => {
-    const sealed = texts.writeAttempt(attempt);
-    expect(textsOf('BA').readAttempt(sealed)).toEqual(attempt);
-    expect(textsOf('A').readAttempt(textsOf('BA').writeAttempt(attempt))).toBeUndefined();
-    expect(textsOf('B').readAttempt(sealed)).toBeUndefined();
-    expect(textsOf('A', () => at, 'other:').readAttempt(sealed)).toBeUndefined();
+    const { sealed } = attempt;
+    expect(textsOf('BA').read(sealed)).toEqual(attempt);
+    expect(textsOf('A').read(textsOf('BA').begin(fields).sealed)).toBe('expired');
+    expect(textsOf('B').read(sealed)).toBe('expired');
+    expect(textsOf('A', () => at, 'other:').read(sealed)).toBe('expired');
     expect(texts.readBrowser('', sealed)).toBeUndefined();
-    expect(texts.readAttempt(texts.writeBrowser('', { secret: 'x' }))).toBeUndefined();
-    expect(() => textsOf('').writeAttempt(attempt)).toThrow('no key');
+    expect(texts.read(texts.writeBrowser('', { secret: 'x' }))).toBe('expired');
+    expect(() => textsOf('').begin(fields)).toThrow('no key');
   });
 
   test('is read until its end, and not at its end', () => {
     let now = at;
     const clocked = textsOf('A', () => now);
-    const sealed = clocked.writeAttempt(attempt);
     now = attempt.until - 1;
-    expect(clocked.readAttempt(sealed)).toEqual(attempt);
+    expect(clocked.read(attempt.sealed)).toEqual(attempt);
     now = attempt.until;
-    expect(clocked.readAttempt(sealed)).toBeUndefined();
+    expect(clocked.read(attempt.sealed)).toBe('expired');
+    // A URL has whole seconds: none is valid for longer than it was begun for.
+    expect(texts.begin({ ...fields, until: attempt.until + 999 })).toEqual(attempt);
+  });
+
+  test('is for a cluster of the config, and never for another one whose short digest is the same', () => {
+    expect(textsOf('A', () => at, '', ['staging', 'prod']).read(attempt.sealed)).toEqual(attempt);
+    for (const names of [[], ['staging']])
+      expect(textsOf('A', () => at, '', names).read(attempt.sealed)).toBe('unknown-cluster');
+    // SHA-256 of both begins with the same 32 bits.
+    const namesakes = ['c17439', 'c24164'];
+    const { sealed } = textsOf('A').begin({ ...fields, cluster: 'c17439' });
+    expect(textsOf('A', () => at, '', ['c17439']).read(sealed)).toMatchObject({
+      cluster: 'c17439',
+    });
+    expect(textsOf('A', () => at, '', namesakes).read(sealed)).toBe('unknown-cluster');
+  });
+
+  test('has the network of an address of IPv6', () => {
+    const readAddress = (address: string) => texts.read(texts.begin({ ...fields, address }).sealed);
+    expect(readAddress('2001:db8:0:1:2:3:4:5')).toMatchObject({ address: '2001:db8:0:1::/64' });
+    expect(readAddress('::ffff:192.0.2.1')).toMatchObject({ address: '192.0.2.1' });
   });
 });
 
@@ -172,41 +229,19 @@ describe('what a browser knows of an attempt', () => {
   });
 });
 
-describe('a code', () => {
-  test('begins with the id of its attempt, and is all in letters that a double click selects', () => {
-    for (let count = 0; count < 100; count += 1) {
-      const id = randomText(idLength);
-      const code = id + randomText(codeSecretLength);
-      expect(code).toMatch(/^[a-z2-7]{42}$/);
-      expect(idOfCode(code)).toBe(id);
-    }
-    expect(new Set(Array.from({ length: 1_000 }, () => randomText(idLength))).size).toBe(1_000);
-    const letters = new Set(Array.from({ length: 100 }, () => randomText(42)).join(''));
-    expect([...letters].sort().join('')).toBe('234567abcdefghijklmnopqrstuvwxyz');
-  });
-
-  test('that is none has no id', () => {
-    const code = 'a'.repeat(42);
-    for (const other of [
-      '',
-      code.slice(1),
-      `${code}a`,
-      code.toUpperCase(),
-      `${code}\n`,
-      `${code.slice(1)}1`,
-      `*${code.slice(1)}`,
-    ])
-      expect(idOfCode(other)).toBeUndefined();
-  });
-});
-
 test('a verifier fits the challenge that RFC 7636 computes of it', () => {
   // Appendix B.
   const [verifier, challenge] = [
     'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk',
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
   ];
-  expect(isVerifier(verifier, challenge)).toBe(true);
+  const short = shortenChallenge(challenge);
+  expect(Buffer.from(short, 'base64url')).toEqual(
+    Buffer.from(challenge, 'base64url').subarray(0, 16),
+  );
+  expect(isVerifier(verifier, short)).toBe(true);
   for (const other of ['', `${verifier}A`, challenge, verifier.toLowerCase()])
-    expect(isVerifier(other, challenge)).toBe(false);
+    expect(isVerifier(other, short)).toBe(false);
+  // A visit has no client.
+  expect(isVerifier(verifier, '')).toBe(false);
 });

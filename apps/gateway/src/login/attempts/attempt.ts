@@ -1,38 +1,30 @@
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { open, type SealingKey, seal } from '../../engine/sealing/seal.ts';
-import { isEqual, secretDigest } from '../secret-text.ts';
+import { openShort, sealShort } from '../../engine/sealing/short-seal.ts';
+import { isEqual, secretDigest, writeLetters } from '../secret-text.ts';
+import {
+  type AttemptFields,
+  packAttempt,
+  shortenChallenge,
+  unpackAttempt,
+} from './attempt-bytes.ts';
 
 /** How long a person has to log in, in milliseconds. */
 export const attemptLifetime = 10 * 60_000;
 
-const text = z.string().optional();
-
-const attemptSchema = z.strictObject({
-  id: z.string(),
-  /** When it ends, in milliseconds since 1970. */
-  until: z.int(),
-  /** SHA-256 of the client's secret in base64url (RFC 7636, section 4.2). */
-  challenge: z.string(),
-  /** The address that began it. */
-  address: z.string(),
-  /** The port on 127.0.0.1 at which the client waits for the code. Undefined: the page shows the code. */
-  port: z.int().optional(),
-  cluster: text,
-  device: text,
-  /** The name that the client proposes. */
-  username: text,
-  /** Set if no client has begun it, and the person wants to change their second factors. */
-  manages: z.strictObject({ invitation: text }).optional(),
-  /** Set in the path to which a proof sends the browser: only this path shows what comes next. It is random. */
-  key: text,
-});
-
 /** A login that a client has begun and that a person continues in a browser; or a person's visit to change their second factors. */
-export type LoginAttempt = Readonly<z.infer<typeof attemptSchema>>;
-
-/** A URL has the values in this order. With their names, it would not fit into a line of a terminal. */
-const attemptKeys = attemptSchema.keyof().options;
+export interface LoginAttempt extends AttemptFields {
+  /** The name of the attempt, which is no secret: 16 characters that its sealed text determines. */
+  readonly id: string;
+  /** The attempt as the client has it in a URL. */
+  readonly sealed: string;
+  /**
+   * Set in the path to which a proof sends the browser: only this path shows what comes next. It is random, and not sealed: without
+   * the other half of its secret (see {@link joinLoginSecret}), another key leads nowhere.
+   */
+  readonly key?: string | undefined;
+}
 
 /** A login at a provider that a browser has begun. */
 const flow = z.strictObject({
@@ -62,61 +54,86 @@ export type BrowserState = Readonly<z.infer<typeof browser>>;
 
 export type AttemptTexts = ReturnType<typeof createAttemptTexts>;
 
+const sealedFor = 'short login attempts';
+const letterPattern = (length: number) => new RegExp(`^[a-z2-7]{${length}}$`);
+/** The length of an attempt's id: 80 bits. */
+export const idLength = 16;
+/** The length of the key in a path: 130 bits. */
+export const keyLength = 26;
+const [idPattern, keyPattern] = [letterPattern(idLength), letterPattern(keyLength)];
+
+/** Whether a text could be the id of an attempt. */
+export const isId = (text: string): boolean => idPattern.test(text);
+
 /**
  * Seals attempts into URLs and cookies, so that no attempt takes memory of the gateway or of Redis before someone has proved
  * who they are: anyone can begin as many as they like. All replicas with the same keys can read them.
  *
  * @param keys the first key seals, all open
  * @param now the wall clock in milliseconds
+ * @param clusters the names of the config
  */
-export function createAttemptTexts(keys: readonly SealingKey[], now: () => number) {
-  const write = (purpose: string, name: string, value: unknown): string => {
+export function createAttemptTexts(
+  keys: readonly SealingKey[],
+  now: () => number,
+  clusters: readonly string[],
+) {
+  const requireKey = (): SealingKey => {
     const [newestKey] = keys;
     if (newestKey === undefined) throw new Error('there is no key to seal a login attempt');
-    return seal(newestKey.derive(purpose), name, Buffer.from(JSON.stringify(value))).toString(
-      'base64url',
-    );
-  };
-  const openText = (purpose: string, name: string, sealed: string): unknown => {
-    const bytes = Buffer.from(sealed, 'base64url');
-    // Base64 is read leniently. An attempt must have one spelling only.
-    if (bytes.toString('base64url') !== sealed) return undefined;
-    const opened = keys.map((key) => open(key.derive(purpose), name, bytes));
-    const plain = opened.find((text) => text !== undefined);
-    return plain === undefined ? undefined : JSON.parse(plain.toString());
+    return newestKey;
   };
   return {
-    writeAttempt: (attempt: LoginAttempt): string =>
-      write(
-        'login attempts',
-        '',
-        attemptKeys.map((key) => attempt[key]),
-      ),
-    /** @returns undefined if no gateway with these keys wrote it, or if it has expired */
-    readAttempt(sealed: string): LoginAttempt | undefined {
-      const values = Object(openText('login attempts', '', sealed));
-      // A list in JSON has null for undefined.
-      const fields = attemptKeys.map((key, index) => [key, values[index] ?? undefined]);
-      const { data } = attemptSchema.safeParse(Object.fromEntries(fields));
-      return data !== undefined && data.until > now() ? data : undefined;
+    /** Begins an attempt. One that is begun twice with the same values, within a second, is the same attempt. */
+    begin(fields: AttemptFields): LoginAttempt {
+      const bytes = packAttempt(fields);
+      const text = sealShort(requireKey(), sealedFor, bytes);
+      const sealed = text.bytes.toString('base64url');
+      const until = Math.floor(fields.until / 1_000) * 1_000;
+      return { ...fields, until, id: writeLetters(text.fingerprint), sealed };
     },
-    writeBrowser: (id: string, state: BrowserState): string => write('login cookies', id, state),
+    /**
+     * Reads an attempt from the text of {@link writePath}.
+     *
+     * @returns `expired` if no gateway with these keys wrote it, or if it has expired; `unknown-cluster` if its cluster is gone
+     */
+    read(text: string): LoginAttempt | 'expired' | 'unknown-cluster' {
+      const [sealed = '', key, ...furtherParts] = text.split('.');
+      const bytes = readBase64(sealed);
+      if (bytes === undefined || furtherParts.length > 0) return 'expired';
+      if (key !== undefined && !keyPattern.test(key)) return 'expired';
+      const texts = keys.map((sealingKey) => openShort(sealingKey, sealedFor, bytes));
+      const opened = texts.find((content) => content !== undefined);
+      if (opened === undefined) return 'expired';
+      const fields = unpackAttempt(opened.bytes, clusters);
+      if (typeof fields === 'string') return fields;
+      if (fields.until <= now()) return 'expired';
+      return { ...fields, id: writeLetters(opened.fingerprint), sealed, key };
+    },
+    writeBrowser: (id: string, state: BrowserState): string =>
+      seal(requireKey().derive('login cookies'), id, Buffer.from(JSON.stringify(state))).toString(
+        'base64url',
+      ),
     /** @returns undefined if the cookie is not for the attempt with this id */
-    readBrowser: (id: string, sealed: string): BrowserState | undefined =>
-      browser.safeParse(openText('login cookies', id, sealed)).data,
+    readBrowser(id: string, sealed: string): BrowserState | undefined {
+      const bytes = readBase64(sealed);
+      if (bytes === undefined) return undefined;
+      const texts = keys.map((key) => open(key.derive('login cookies'), id, bytes));
+      const plain = texts.find((text) => text !== undefined);
+      return plain === undefined ? undefined : browser.safeParse(JSON.parse(plain.toString())).data;
+    },
   };
 }
 
-/** The length of an attempt's id: 80 bits. */
-export const idLength = 16;
-/** The length of the secret part of a code: 130 bits. */
-export const codeSecretLength = 26;
+/** Base64 is read leniently. A sealed text must have one spelling only. */
+function readBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? bytes : undefined;
+}
 
-const codePattern = new RegExp(`^[a-z2-7]{${idLength + codeSecretLength}}$`);
-
-/** Returns the id of the attempt that a code is for. @returns undefined for what is not a code */
-export function idOfCode(code: string): string | undefined {
-  return codePattern.test(code) ? code.slice(0, idLength) : undefined;
+/** Writes the path of an attempt. */
+export function writePath({ sealed, key }: Pick<LoginAttempt, 'sealed' | 'key'>): string {
+  return `/login/${sealed}${key === undefined ? '' : `.${key}`}`;
 }
 
 /**
@@ -142,7 +159,7 @@ export function isFormToken(token: string, id: string, state: BrowserState): boo
   return isEqual(token, formToken(id, state));
 }
 
-/** Whether a client has the secret of its challenge (RFC 7636, section 4.6). */
+/** Whether a client has the secret of its shortened challenge (RFC 7636, section 4.6). */
 export function isVerifier(verifier: string, challenge: string): boolean {
-  return isEqual(secretDigest(verifier), challenge);
+  return isEqual(shortenChallenge(secretDigest(verifier)), challenge);
 }

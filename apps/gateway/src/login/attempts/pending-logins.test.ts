@@ -8,6 +8,7 @@ import {
 } from '../../engine/shared-redis/testing/opened-shared-redis.ts';
 import { randomText, secretDigest } from '../secret-text.ts';
 import { attemptLifetime, idLength, type LoginAttempt } from './attempt.ts';
+import { createCode } from './login-code.ts';
 import { createPendingLogins, type PendingLogin } from './pending-logins.ts';
 
 let redis: RedisServer;
@@ -31,12 +32,9 @@ beforeEach(async () => {
 });
 
 const secret = 'of this browser';
-const newAttempt = (): LoginAttempt => ({
-  id: randomText(idLength),
-  until: now + attemptLifetime,
-  challenge: secretDigest('verifier'),
-  address: '192.0.2.1',
-});
+type Attempt = Pick<LoginAttempt, 'id' | 'until' | 'manages'>;
+
+const newAttempt = (): Attempt => ({ id: randomText(idLength), until: now + attemptLifetime });
 const login: PendingLogin = {
   browser: secretDigest(secret),
   attempt: { challenge: secretDigest('verifier'), cluster: 'prod', device: 'laptop' },
@@ -107,7 +105,7 @@ describe('a login in progress', () => {
       expect(await pending().cancel(id, of)).toBe(false);
     }
     const code = (await pending().issueCode(attempt, secret)) ?? '';
-    expect(await pending().take(code)).toMatchObject(login);
+    expect(await pending().take(attempt.id, code)).toMatchObject(login);
   });
 
   test('is not kept for an attempt that has ended', async () => {
@@ -123,7 +121,15 @@ describe('a login in progress', () => {
     const code = (await pending().issueCode(attempt, secret)) ?? '';
     const stored = (await redis.client().get(keyOf(attempt.id))) ?? '';
     const text = stored + Buffer.from(stored, 'base64').toString('latin1');
-    for (const hidden of ['jane', 'prod', 'laptop', login.browser, secret, code.slice(idLength)])
+    for (const hidden of [
+      'jane',
+      'prod',
+      'laptop',
+      login.browser,
+      secret,
+      code,
+      code.replaceAll('-', ''),
+    ])
       expect([hidden, text.includes(hidden)]).toEqual([hidden, false]);
   });
 
@@ -142,7 +148,6 @@ describe('a login in progress', () => {
     const code = (await pending().issueCode(attempt, secret)) ?? '';
     const client = redis.client();
     const [key, record] = [keyOf(second.id), (await client.get(keyOf(attempt.id))) ?? ''];
-    const moved = second.id + code.slice(idLength);
     for (const value of [
       record,
       JSON.stringify(login),
@@ -154,7 +159,7 @@ describe('a login in progress', () => {
     ]) {
       await client.set(key, value);
       expect([value, await pending().read(second.id, secret)]).toEqual([value, undefined]);
-      expect([value, await pending().take(moved)]).toEqual([value, undefined]);
+      expect([value, await pending().take(second.id, code)]).toEqual([value, undefined]);
     }
     for (const write of [
       () => client.hset(key, 'a', 'b'),
@@ -170,17 +175,17 @@ describe('a login in progress', () => {
       ).toSatisfy((result) => result === undefined || result === 'error');
       expect(
         await pending()
-          .take(moved)
+          .take(second.id, code)
           .catch(() => undefined),
       ).toBeUndefined();
     }
     await client.set(key, 'x'.repeat(512 * 1_024 + 1));
     expect(
       await pending()
-        .take(moved)
+        .take(second.id, code)
         .catch(() => undefined),
     ).toBeUndefined();
-    expect(await pending().take(code)).toMatchObject(login);
+    expect(await pending().take(attempt.id, code)).toMatchObject(login);
   });
 });
 
@@ -190,35 +195,34 @@ describe('a code', () => {
       const attempt = await begun();
       const code = (await pending().issueCode(attempt, secret)) ?? '';
       const all = await Promise.all(
-        Array.from({ length: 6 }, (_, at) => (at % 2 === 0 ? pending() : replica()).take(code)),
+        Array.from({ length: 6 }, (_, at) =>
+          (at % 2 === 0 ? pending() : replica()).take(attempt.id, code),
+        ),
       );
       expect(all.filter((one) => one !== undefined)).toHaveLength(1);
-      expect(await pending().take(code)).toBeUndefined();
+      expect(await pending().take(attempt.id, code)).toBeUndefined();
     }
   });
 
-  test('is not taken with another secret, which ends nothing', async () => {
+  test('is not taken with another code or for another login, which ends nothing', async () => {
     const attempt = await begun();
-    expect(await pending().take(attempt.id + 'a'.repeat(26))).toBeUndefined();
+    expect(await pending().take(attempt.id, createCode())).toBeUndefined();
+    expect(await pending().take(attempt.id, '')).toBeUndefined();
     const code = (await pending().issueCode(attempt, secret)) ?? '';
-    for (const guess of [
-      attempt.id + 'a'.repeat(26),
-      attempt.id,
-      `${code}a`,
-      code.toUpperCase(),
-      '',
-    ])
-      expect(await pending().take(guess)).toBeUndefined();
-    expect(await pending().take(code)).toMatchObject(login);
+    for (const guess of [createCode(), attempt.id, `${code}0`, code.slice(1), ''])
+      expect(await pending().take(attempt.id, guess)).toBeUndefined();
+    for (const id of [(await begun()).id, randomText(idLength), `${attempt.id}*`, ''])
+      expect(await pending().take(id, code)).toBeUndefined();
+    expect(await pending().take(attempt.id, code)).toMatchObject(login);
   });
 
   test('is valid for a minute, and never longer than its attempt', async () => {
     const [attempt, late] = [await begun(), await begun()];
-    const take = async (of: LoginAttempt, from: number, to: number) => {
+    const take = async (of: Attempt, from: number, to: number) => {
       now = from;
       const code = (await pending().issueCode(of, secret)) ?? '';
       now = to;
-      return pending().take(code);
+      return pending().take(of.id, code);
     };
     const start = now;
     expect(await take(attempt, start, start + 60_000)).toBeUndefined();
@@ -234,8 +238,8 @@ describe('a code', () => {
     const attempt = await begun();
     const first = (await pending().issueCode(attempt, secret)) ?? '';
     const second = (await replica().issueCode(attempt, secret)) ?? '';
-    expect(await pending().take(first)).toBeUndefined();
-    expect(await pending().take(second)).toMatchObject(login);
+    expect(await pending().take(attempt.id, first)).toBeUndefined();
+    expect(await pending().take(attempt.id, second)).toMatchObject(login);
   });
 });
 
@@ -243,12 +247,12 @@ describe('an attempt that has ended', () => {
   test.each([
     {
       name: 'by its code',
-      end: async (attempt: LoginAttempt) =>
-        pending().take((await pending().issueCode(attempt, secret)) ?? ''),
+      end: async (attempt: Attempt) =>
+        pending().take(attempt.id, (await pending().issueCode(attempt, secret)) ?? ''),
     },
     {
       name: 'by a cancel',
-      end: async (attempt: LoginAttempt) => pending().cancel(attempt.id, secret),
+      end: async (attempt: Attempt) => pending().cancel(attempt.id, secret),
     },
   ])('$name begins no more, and leaves a mark until it would have ended', async ({ end }) => {
     const attempt = await begun();
@@ -271,7 +275,7 @@ describe('an attempt that has ended', () => {
       const codes = Array.from({ length: 3 }, () => replica().issueCode(attempt, secret));
       expect(await pending().cancel(attempt.id, secret)).toBe(true);
       for (const code of await Promise.all(codes))
-        expect(code && (await pending().take(code))).toBeUndefined();
+        expect(code && (await pending().take(attempt.id, code))).toBeUndefined();
     }
   });
 
@@ -281,9 +285,9 @@ describe('an attempt that has ended', () => {
     // Both are in progress: the code may be taken between the read and the write of the confirmation.
     const [again, taken] = await Promise.all([
       pending().issueCode(attempt, secret),
-      replica().take(code),
+      replica().take(attempt.id, code),
     ]);
-    const last = again === undefined ? undefined : await pending().take(again);
+    const last = again === undefined ? undefined : await pending().take(attempt.id, again);
     expect([taken, last].filter((one) => one !== undefined)).toHaveLength(1);
   });
 });
@@ -299,7 +303,7 @@ test('without Redis, each call is an error', async () => {
       pending().read(attempt.id, secret),
       pending().issueCode(attempt, secret),
       pending().cancel(attempt.id, secret),
-      pending().take('a'.repeat(42)),
+      pending().take(attempt.id, createCode()),
     ])
       await expect(call).rejects.toThrow();
     expect(opened.errors.slice(before)).toEqual(Array(6).fill('login'));
@@ -378,9 +382,9 @@ describe('the code of a login whose person must do more', () => {
     await pending().put(attempt, login);
     const code = (await pending().issueCode(attempt, secret)) ?? '';
     await pending().change(attempt.id, secret, (current) => ({ ...current, next }));
-    expect(await pending().take(code)).toBeUndefined();
+    expect(await pending().take(attempt.id, code)).toBeUndefined();
     await pending().change(attempt.id, secret, ({ next: _, ...current }) => current);
-    expect(await pending().take(code)).toMatchObject(login);
+    expect(await pending().take(attempt.id, code)).toMatchObject(login);
   });
 
   test('is not issued for a visit to change factors, whatever its login is', async () => {

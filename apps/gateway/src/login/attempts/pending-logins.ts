@@ -5,8 +5,9 @@ import { sessionProvider } from '../../engine/sessions/session-text.ts';
 import { readReply } from '../../engine/shared-redis/read-reply.ts';
 import type { SharedRedis } from '../../engine/shared-redis/shared-redis.ts';
 import { factorGrant } from '../factors/enrolment.ts';
-import { isEqual, randomText, secretDigest } from '../secret-text.ts';
-import { codeSecretLength, idOfCode, type LoginAttempt } from './attempt.ts';
+import { isEqual, secretDigest } from '../secret-text.ts';
+import { isId, type LoginAttempt } from './attempt.ts';
+import { createCode, readCode } from './login-code.ts';
 
 const text = z.string().min(1);
 const userRecord = z.strictObject({
@@ -101,6 +102,9 @@ return 1`;
 
 const isDone = z.union([z.literal(0), z.literal(1)]).transform((reply) => reply === 1);
 
+/** Returns the digest by which a code is known. What is not a code has the digest of none. */
+const digestCode = (code: string): string => secretDigest(readCode(code) ?? '');
+
 /**
  * Keeps logins in progress in the Redis that all replicas share, sealed, from when the person is known until the client has
  * its session. Who can write there can neither make a login nor change one.
@@ -173,13 +177,17 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      *
      * @returns undefined as `read` does, and if they must do something else first, or no client has begun the attempt
      */
-    async issueCode(attempt: LoginAttempt, secret: string): Promise<string | undefined> {
+    async issueCode(
+      attempt: Pick<LoginAttempt, 'id' | 'until' | 'manages'>,
+      secret: string,
+    ): Promise<string | undefined> {
       if (attempt.manages !== undefined) return undefined;
       const login = (await findForBrowser(attempt.id, secret))?.login;
       if (login === undefined || login.next !== undefined) return undefined;
-      const code = attempt.id + randomText(codeSecretLength);
+      const code = createCode();
       const until = Math.min(attempt.until, now() + codeLifetime);
-      const isPut = await put(attempt, { ...login, code: { digest: secretDigest(code), until } });
+      const digest = digestCode(code);
+      const isPut = await put(attempt, { ...login, code: { digest, until } });
       return isPut ? code : undefined;
     },
     /**
@@ -194,15 +202,15 @@ export function createPendingLogins(redis: SharedRedis, now: () => number) {
      * Takes a login by its code, which ends the attempt. A code that is wrong or has expired does not end it: the person can
      * get another one.
      *
-     * @returns undefined if the code is unknown, was taken before, or has expired
+     * @param code as it was typed
+     * @returns undefined if the code is unknown or of another login, was taken before, or has expired
      */
-    async take(code: string): Promise<PendingLogin | undefined> {
-      const id = idOfCode(code);
-      const pending = id === undefined ? undefined : await find(id);
-      if (id === undefined || pending === undefined) return undefined;
+    async take(id: string, code: string): Promise<PendingLogin | undefined> {
+      const pending = isId(id) ? await find(id) : undefined;
+      if (pending === undefined) return undefined;
       const { login, sealed } = pending;
       const { digest = '', until = 0 } = login.code ?? {};
-      if (!isEqual(digest, secretDigest(code)) || until <= now() || login.next) return undefined;
+      if (!isEqual(digest, digestCode(code)) || until <= now() || login.next) return undefined;
       return (await run(takeScript, id, sealed)) ? login : undefined;
     },
   };

@@ -1,8 +1,8 @@
-import { attemptLifetime, idLength } from '../attempts/attempt.ts';
+import { attemptLifetime, writePath } from '../attempts/attempt.ts';
+import { shortenChallenge } from '../attempts/attempt-bytes.ts';
 import { addFacts } from '../login-facts.ts';
 import type { LoginRequest } from '../login-request.ts';
 import { chooseCluster, parseBrowserBody } from '../request-bodies.ts';
-import { randomText } from '../secret-text.ts';
 import { requireBrowserLogins } from './page-request.ts';
 
 /** Begins a login that a person continues in a browser. */
@@ -12,9 +12,10 @@ export async function beginLogin(request: LoginRequest, body: unknown): Promise<
   const login = parseBrowserBody(body);
   const cluster = chooseCluster(service.config, login.cluster);
   addFacts(facts, { device: login.device, cluster });
+  const challenge = shortenChallenge(login.challenge);
   const until = Date.now() + attemptLifetime;
-  const attempt = { ...login, id: randomText(idLength), until, address, cluster };
-  const url = `${service.config.publicUrl}/login/${attempts.writeAttempt(attempt)}`;
+  const attempt = attempts.begin({ ...login, challenge, until, address, cluster });
+  const url = `${service.config.publicUrl}${writePath(attempt)}`;
   context.status = 201;
-  context.body = { id: attempt.id, url, expiresAt: new Date(until) };
+  context.body = { id: attempt.id, url, expiresAt: new Date(attempt.until) };
 }

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { describeCause } from '../../config/problems.ts';
-import { type BrowserState, findLoginSecret, joinLoginSecret } from '../attempts/attempt.ts';
+import {
+  type BrowserState,
+  findLoginSecret,
+  joinLoginSecret,
+  keyLength,
+  writePath,
+} from '../attempts/attempt.ts';
 import type { PendingLogin } from '../attempts/pending-logins.ts';
 import { createUnavailableError } from '../login-error.ts';
 import { addFacts, requiredReason } from '../login-facts.ts';
@@ -158,9 +164,6 @@ async function change(
   );
 }
 
-/** The length of the key in a path: 130 bits. */
-const keyLength = 26;
-
 /**
  * Finds the login in progress of this browser on this path.
  *
@@ -188,7 +191,7 @@ export function renewLogin(page: PageRequest, state: BrowserState) {
     /** Gives the browser its half of the secret. @returns the page at the path with the other half */
     enter(): PageRequest {
       setState(page, { ...state, login });
-      return { ...page, attempt, path: `/login/${page.browser.attempts.writeAttempt(attempt)}` };
+      return { ...page, attempt, path: writePath(attempt) };
     },
   };
 }

@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createSealingKey } from '../../engine/sealing/seal.ts';
-import { attemptLifetime, createAttemptTexts, idLength } from '../attempts/attempt.ts';
+import { attemptLifetime, createAttemptTexts, keyLength } from '../attempts/attempt.ts';
+import { shortenChallenge } from '../attempts/attempt-bytes.ts';
 import type { LoginRequest } from '../login-request.ts';
 import { createRateLimit } from '../rate-limit.ts';
-import { randomText } from '../secret-text.ts';
+import { randomText, secretDigest } from '../secret-text.ts';
 import {
   beginState,
   describeAttempt,
@@ -15,7 +16,11 @@ import {
   requireState,
 } from './page-request.ts';
 
-const texts = createAttemptTexts([createSealingKey(Buffer.alloc(32, 'A'))], Date.now);
+const texts = createAttemptTexts([createSealingKey(Buffer.alloc(32, 'A'))], Date.now, []);
+// A cookie lasts as long as its attempt, to the second.
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: new Date('2030-01-01') }));
+afterEach(() => void vi.useRealTimers());
+
 const pageLimit = (count: number) => ({
   pages: createRateLimit(
     () => ({ count, per: 60_000 }),
@@ -24,9 +29,9 @@ const pageLimit = (count: number) => ({
 });
 const [https, loopback] = ['https://login.example.com', 'http://127.0.0.1:8444'];
 
-function attemptOf(id = randomText(idLength), address = '192.0.2.1') {
-  const until = Date.now() + attemptLifetime;
-  return { id, sealed: texts.writeAttempt({ id, until, challenge: 'x', address }) };
+function newAttempt(address = '192.0.2.1') {
+  const challenge = shortenChallenge(secretDigest(randomText(43)));
+  return texts.begin({ until: Date.now() + attemptLifetime, challenge, address });
 }
 
 /** A request for a page of an attempt, and the cookies that it sets. */
@@ -68,7 +73,7 @@ describe('the cookie of an attempt', () => {
       pattern: /^sallyport-ID=[\w-]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
     },
   ])('is for this host, and with TLS for no other: $publicUrl', ({ publicUrl, pattern }) => {
-    const { id, sealed } = attemptOf();
+    const { id, sealed } = newAttempt();
     const { request, set } = requestFor(sealed, { publicUrl });
     beginState(pageRequest(request));
     expect(set).toHaveLength(1);
@@ -76,7 +81,7 @@ describe('the cookie of an attempt', () => {
   });
 
   test('is found among the others, by its whole name', () => {
-    const { id, sealed } = attemptOf();
+    const { id, sealed } = newAttempt();
     const cookie = cookieOf(sealed);
     const { secret = '' } = readState(requestFor(sealed, { cookie }).request, id) ?? {};
     expect(secret).toMatch(/^[\w-]{43}$/);
@@ -101,10 +106,10 @@ describe('the cookie of an attempt', () => {
   });
 
   test('of an older attempt is forgotten once there are eight', () => {
-    const all = Array.from({ length: 12 }, () => attemptOf());
+    const all = Array.from({ length: 12 }, () => newAttempt());
     const cookies = all.map(({ sealed }) => cookieOf(sealed));
     const setWith = (count: number) => {
-      const { sealed } = attemptOf();
+      const { sealed } = newAttempt();
       const cookie = ['theme=dark', ...cookies.slice(0, count), '__Host-other=1'].join('; ');
       const { request, set } = requestFor(sealed, { cookie });
       beginState(pageRequest(request));
@@ -124,7 +129,7 @@ describe('the cookie of an attempt', () => {
   });
 
   test('is the same at each page, and of no other attempt', () => {
-    const [one, two] = [attemptOf(), attemptOf()];
+    const [one, two] = [newAttempt(), newAttempt()];
     const cookie = cookieOf(one.sealed);
     const { request } = requestFor(one.sealed, { cookie });
     expect(beginState(pageRequest(request))).toEqual(readState(request, one.id));
@@ -136,7 +141,7 @@ describe('the cookie of an attempt', () => {
 });
 
 test('a form needs the token of this attempt in this browser', () => {
-  const [one, two] = [attemptOf(), attemptOf()];
+  const [one, two] = [newAttempt(), newAttempt()];
   const [page, other] = [one, two].map(({ sealed }) => pageRequest(requestFor(sealed).request));
   if (page === undefined || other === undefined) throw new Error('there are two');
   const [state, foreign] = [{ secret: 'of one' }, { secret: 'of the other' }];
@@ -154,25 +159,22 @@ test('a form needs the token of this attempt in this browser', () => {
 });
 
 test('a form after a proof has a token that the browser did not have before', () => {
-  const { id } = attemptOf();
-  const until = Date.now() + attemptLifetime;
-  const proved = (key: string) => {
-    const sealed = texts.writeAttempt({ id, until, challenge: 'x', address: '192.0.2.1', key });
-    return pageRequest(requestFor(sealed).request);
-  };
+  const { sealed } = newAttempt();
+  const proved = (key: string) => pageRequest(requestFor(`${sealed}.${key}`).request);
+  const [own, foreign] = [randomText(keyLength), randomText(keyLength)];
   const state = { secret: 's', login: 'l' };
-  const form = new URLSearchParams({ form: describeForm(proved('k'), state).form });
-  expect(() => requireForm(proved('k'), state, form)).not.toThrow();
+  const form = new URLSearchParams({ form: describeForm(proved(own), state).form });
+  expect(() => requireForm(proved(own), state, form)).not.toThrow();
   for (const [page, other] of [
-    [proved('k'), { secret: 's' }],
-    [proved('k'), { secret: 's', login: 'of another proof' }],
-    [proved('of another proof'), state],
+    [proved(own), { secret: 's' }],
+    [proved(own), { secret: 's', login: 'of another proof' }],
+    [proved(foreign), state],
   ] as const)
     expect(() => requireForm(page, other, form)).toThrow('outdated');
 });
 
 test('a text that is no attempt has no page', () => {
-  const { sealed } = attemptOf();
+  const { sealed } = newAttempt();
   for (const text of ['', 'confirm', `${sealed}=`, sealed.slice(1)])
     expect(() => pageRequest(requestFor(text).request)).toThrow('expired');
 });
@@ -180,7 +182,7 @@ test('a text that is no attempt has no page', () => {
 test('an address has a number of pages, and takes none of another one', () => {
   const few = pageLimit(2);
   const open = (address: string) =>
-    pageRequest(requestFor(attemptOf().sealed, { address }, few).request).address;
+    pageRequest(requestFor(newAttempt().sealed, { address }, few).request).address;
   for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.2'])
     expect(open(address)).toBe(address);
   expect(() => open('192.0.2.1')).toThrow('too many pages for this address');
@@ -189,7 +191,7 @@ test('an address has a number of pages, and takes none of another one', () => {
 
 test('a browser at another address is told so, but not one in the same network of IPv6', () => {
   const isOther = (from: string, at: string) => {
-    const { request } = requestFor(attemptOf(undefined, from).sealed, { address: at });
+    const { request } = requestFor(newAttempt(from).sealed, { address: at });
     return describeAttempt(pageRequest(request)).isOtherAddress;
   };
   expect(isOther('192.0.2.1', '192.0.2.1')).toBe(false);

@@ -6,6 +6,7 @@ import {
   formToken,
   isFormToken,
   type LoginAttempt,
+  writePath,
 } from '../attempts/attempt.ts';
 import { maxCookies } from '../limits.ts';
 import { LoginError, tooMany } from '../login-error.ts';
@@ -40,22 +41,20 @@ export function requireBrowserLogins({ browser }: LoginService): BrowserLogins {
  * @throws LoginError if the address asks for too many pages
  */
 export function pageRequest(request: LoginRequest): PageRequest {
-  const { attempt: sealed = '' } = request.context.params as Readonly<Record<string, string>>;
-  return makePageRequest(request, sealed);
+  const { attempt: text = '' } = request.context.params as Readonly<Record<string, string>>;
+  return makePageRequest(request, text);
 }
 
-/** @param sealed the attempt as it is in a URL @throws PageError or LoginError as {@link pageRequest} */
-export function makePageRequest(request: LoginRequest, sealed: string): PageRequest {
+/** @param text the attempt as it is in a URL @throws PageError or LoginError as {@link pageRequest} */
+export function makePageRequest(request: LoginRequest, text: string): PageRequest {
   const browser = requireBrowserLogins(request.service);
-  const attempt = browser.attempts.readAttempt(sealed);
-  if (attempt === undefined) throw new PageError('expired', 404);
+  const attempt = browser.attempts.read(text);
+  if (typeof attempt === 'string') throw new PageError(attempt, 404);
   const { device, cluster } = attempt;
   addFacts(request.facts, { device, cluster });
-  if (cluster !== undefined && !Object.hasOwn(request.service.config.clusters, cluster))
-    throw new PageError('unknown-cluster', 404);
   const giveBack = request.limits.pages.take(request.address);
   if (typeof giveBack === 'number') throw tooMany('too many pages for this address', giveBack);
-  return { ...request, browser, attempt, path: `/login/${sealed}` };
+  return { ...request, browser, attempt, path: writePath(attempt) };
 }
 
 /**

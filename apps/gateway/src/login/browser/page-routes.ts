@@ -2,7 +2,7 @@ import {
   attemptLifetime,
   type BrowserState,
   findLoginSecret,
-  idLength,
+  writePath,
 } from '../attempts/attempt.ts';
 import { LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
@@ -23,7 +23,7 @@ import { requireFactors } from '../prove-factor.ts';
 import { provePassword } from '../prove-password.ts';
 import { createAddressShares } from '../rate-limit.ts';
 import { parseCredentials } from '../request-bodies.ts';
-import { maxTyped, randomText } from '../secret-text.ts';
+import { maxTyped } from '../secret-text.ts';
 import { changeFactors } from './change-factors.ts';
 import { showFactors } from './factors-visit.ts';
 import {
@@ -218,7 +218,7 @@ async function confirm(page: PageRequest): Promise<void> {
   if (!isSent && answer !== 'code') throw new PageError('bad-request', 400, page.path);
   const code = await fromPending(service, () => browser.pending.issueCode(attempt, secret));
   if (code === undefined) throw new PageError('used', 409);
-  if (isSent) return sendTo(page, `${client}?code=${code}`);
+  if (isSent) return sendTo(page, `${client}?id=${attempt.id}&code=${code}`);
   showPage(page, codePage({ attempt: describeAttempt(page), username: user.username, code }));
 }
 
@@ -241,13 +241,11 @@ async function beginVisit(request: LoginRequest): Promise<void> {
   const { invitation } = context.params as { readonly invitation?: string };
   if (invitation !== undefined && invitation.length > maxTyped)
     throw new PageError('not-found', 404);
-  const attempt = {
-    id: randomText(idLength),
+  const attempt = attempts.begin({
     until: Date.now() + attemptLifetime,
-    // No client can redeem anything: no secret has this digest.
     challenge: '',
     address,
-    manages: { ...(invitation !== undefined && { invitation }) },
-  };
-  sendTo(request, `/login/${attempts.writeAttempt(attempt)}`);
+    manages: { invitation },
+  });
+  sendTo(request, writePath(attempt));
 }

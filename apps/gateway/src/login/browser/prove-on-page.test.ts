@@ -23,7 +23,7 @@ test('a login on the page counts for its user once the second factor is right', 
   const { redis } = file.opened;
   const parts = factorParts(redis, clock);
   const app = await enrolled(parts, clock);
-  const attempts = createAttemptTexts(redis.sealingKeys, Date.now);
+  const attempts = createAttemptTexts(redis.sealingKeys, Date.now, []);
   const pending = createPendingLogins(redis, Date.now);
   const limits = {
     inFlight: createInFlightCounter(),

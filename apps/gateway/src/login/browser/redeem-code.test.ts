@@ -5,6 +5,7 @@ import { createSessionTexts, type Session } from '../../engine/sessions/session-
 import type { SessionUsers } from '../../engine/sessions/session-user.ts';
 import { redisOfFile } from '../../engine/shared-redis/testing/redis-of-file.ts';
 import { attemptLifetime, idLength } from '../attempts/attempt.ts';
+import { shortenChallenge } from '../attempts/attempt-bytes.ts';
 import { createPendingLogins } from '../attempts/pending-logins.ts';
 import { createFactorPolicy } from '../factors/policy.ts';
 import type { LoginRequest } from '../login-request.ts';
@@ -23,6 +24,8 @@ interface Setup {
   readonly directory?: (() => Decision) | undefined;
   readonly requiredGroups?: readonly string[];
   readonly provider?: NonNullable<Session['provider']>;
+  /** What the client has sent when it began the login. */
+  readonly device?: string | undefined;
   /** Called while the session is written. */
   readonly onWrite?: () => void;
 }
@@ -33,6 +36,7 @@ async function confirmedLogin(setup: Setup = {}) {
     directory,
     requiredGroups = [],
     provider,
+    device,
     onWrite = () => undefined,
   } = {
     directory: () => jane,
@@ -44,9 +48,9 @@ async function confirmedLogin(setup: Setup = {}) {
   );
   const pending = createPendingLogins(file.opened.redis, Date.now);
   const verifier = randomText(43);
-  const challenge = secretDigest(verifier);
+  const challenge = shortenChallenge(secretDigest(verifier));
   const id = randomText(idLength);
-  const attempt = { id, until: Date.now() + attemptLifetime, challenge, address: '192.0.2.1' };
+  const attempt = { id, until: Date.now() + attemptLifetime };
   const proof = {
     authenticator: 'corp',
     since: 1,
@@ -56,7 +60,7 @@ async function confirmedLogin(setup: Setup = {}) {
     ...(provider && { provider, tokenDigest: digestToken('id-token') }),
   };
   const browser = secretDigest('of this browser');
-  await pending.put(attempt, { browser, attempt: { challenge }, revision: 1, proof });
+  await pending.put(attempt, { browser, attempt: { challenge, device }, revision: 1, proof });
   const code = await pending.issueCode(attempt, 'of this browser');
   const facts: LoginRequest['facts'] = { action: 'none' };
   const [written, removed, asked]: [TokenRequest[], string[], unknown[]] = [[], [], []];
@@ -104,7 +108,7 @@ async function confirmedLogin(setup: Setup = {}) {
     removed,
     asked,
     publish: (entry: What) => publishTo(list, entry),
-    redeem: () => redeemCode(request, { code, verifier }),
+    redeem: (more = {}) => redeemCode(request, { id, code, verifier, ...more }),
   };
 }
 
@@ -128,6 +132,18 @@ test('a confirmed login makes a session of the user as the directory sees them n
   expect(login.asked).toEqual([{ username: 'jane', uid: '7', since: 1, provider: okta }]);
   expect(login.written).toHaveLength(1);
   expect(login.facts.session).not.toHaveProperty('tokenDigest');
+});
+
+test('a session has the device that the pages showed, or else the device that the client sends later', async () => {
+  for (const device of ['laptop', undefined]) {
+    const login = await confirmedLogin({ device });
+    await login.redeem({ device: 'server' });
+    expect(login.facts.device).toBe(device ?? 'server');
+    expect(JSON.stringify(login.written)).toContain(device ?? 'server');
+  }
+  const { redeem, written } = await confirmedLogin();
+  await expect(redeem({ device: 'a\nb' })).rejects.toMatchObject({ status: 400 });
+  expect(written).toEqual([]);
 });
 
 const ends: readonly (What & Pick<Setup, 'provider'> & { readonly reason: string })[] = [

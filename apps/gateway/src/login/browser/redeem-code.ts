@@ -18,10 +18,10 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   const { service, address, signal, facts } = request;
   facts.action = 'redeem';
   const { pending } = requireBrowserLogins(service);
-  const { code, verifier } = parseCodeBody(body);
+  const { id, code, verifier, device } = parseCodeBody(body);
   // Who was blocked since they logged in is not known. The code is not used up.
   requireKnownBlocks(service);
-  const login = await fromPending(service, () => pending.take(code));
+  const login = await fromPending(service, () => pending.take(id, code));
   if (login === undefined) throw wrongCode();
   const { attempt, proof, revision } = login;
   const { authenticator, provider } = proof;
@@ -29,7 +29,7 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
     authenticator,
     provider: provider?.name,
     username: proof.user.username,
-    device: attempt.device,
+    device: attempt.device ?? device,
     cluster: attempt.cluster,
   });
   if (!isVerifier(verifier, attempt.challenge)) {
@@ -46,7 +46,7 @@ export async function redeemCode(request: LoginRequest, body: unknown): Promise<
   // A reload may have made it required since they logged in.
   if (service.factorPolicy.isMissing(proof, user.groups)) throw refuse('second-factor');
   const cluster = chooseCluster(service.config, attempt.cluster);
-  const place = { cluster, device: attempt.device, address };
+  const place = { cluster, device: attempt.device ?? device, address };
   const proven = { proof: { ...proof, user }, revision, refuse };
   const created = await createSession(service, proven, place, signal);
   answerSession(request, created, proof.login);

@@ -44,7 +44,7 @@ export async function openBrowser(place: LoginPlace) {
     };
     await handlers.get(route)?.(place.request(context, form));
     if (context.status >= 400) throw new PageError('forbidden', context.status);
-    attempt = /^\/login\/([\w-]{100,})/.exec(context.location)?.[1] ?? attempt;
+    attempt = /^\/login\/([\w-]{60,}(\.\w+)?)/.exec(context.location)?.[1] ?? attempt;
     return { html: context.body, location: context.location };
   }
 
@@ -55,7 +55,7 @@ export async function openBrowser(place: LoginPlace) {
     return send(`post ${action}`, { form: { form, ...fields(html) } });
   }
 
-  const loginContext = { body: { url: '' } };
+  const loginContext = { body: { id: '', url: '' } };
   await beginLogin(place.request(loginContext), { challenge: secretDigest(verifier) });
   attempt = loginContext.body.url.slice(`${publicUrl}/login/`.length);
   return {
@@ -87,10 +87,10 @@ export async function openBrowser(place: LoginPlace) {
       const { html } = await submit('/login/:attempt/confirm', '/login/:attempt/confirm', () => ({
         answer: 'code',
       }));
-      return findText(html, /<textarea[^>]*>([a-z2-7]{42})<\/textarea>/);
+      return findText(html, /<textarea[^>]*>([\dA-Z-]{19})<\/textarea>/);
     },
     async redeem(code: string): Promise<void> {
-      await redeemCode(place.request({}), { code, verifier });
+      await redeemCode(place.request({}), { id: loginContext.body.id, code, verifier });
     },
   };
 }
