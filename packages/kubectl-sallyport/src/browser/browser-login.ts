@@ -126,7 +126,7 @@ async function waitForLogin(
   const wait = Math.min(Math.max(attempt.expiresAt - Date.now(), 0), limit);
   const minutes = Math.ceil(wait / 60_000);
   const timer = setTimeout(fail, wait, `no one logged in with the browser within ${minutes}m`);
-  const prompt = show(target, login, attempt, fail).then(
+  const prompt = show(target, login, attempt, fail, over.signal).then(
     (question) => question && askForCode(question, take, over.signal),
   );
   prompt.catch(reject);
@@ -160,6 +160,7 @@ async function show(
   { source, isPlugin, mode }: Login,
   { url, listener, opens, windows }: BrowserLogin,
   fail: (reason: string) => void,
+  over: AbortSignal,
 ): Promise<CodeQuestion | undefined> {
   // Programs such as k9s have the whole screen, and a line of the plugin would damage it.
   const isShown = source !== undefined || !isPlugin || mode === 'print-url';
@@ -171,7 +172,7 @@ async function show(
     if (isAsking) process.stderr.write('\n');
     warn(`can't open a browser: ${reason}`, `open this URL yourself: ${url}`);
   };
-  if (opens) await openWindow(url, windows, onFail);
+  if (opens) await openWindow(url, windows, onFail, over);
   if (!isShown) return;
   const where = listener === undefined ? 'in a browser on any machine' : 'in your browser';
   const introduction = [
@@ -198,6 +199,7 @@ async function openWindow(
   url: string,
   windows: BrowserLogin['windows'],
   onFail: (reason: string) => void,
+  over: AbortSignal,
 ): Promise<void> {
   // Two processes may have the lock, if one of them was stopped for a while.
   if (windows?.allows() === false) return onFail('another kubectl has opened one');
@@ -205,7 +207,7 @@ async function openWindow(
     return onFail('kubectl opens one only if the cache folder can be written');
   let isStarted = false;
   try {
-    isStarted = await openBrowser(url, onFail);
+    isStarted = await openBrowser(url, onFail, over);
   } finally {
     if (!isStarted) windows?.takeBack();
   }

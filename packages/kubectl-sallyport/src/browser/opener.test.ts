@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -55,12 +55,15 @@ test('a server of this machine needs no TLS, and one below a path has its pages 
   expect(checkedUrl('https://example.com/login/x', below)).toBeUndefined();
 });
 
+/** A login that goes on. */
+const going = new AbortController().signal;
+
 test('the program gets the URL as its only word, and no stream of this process', async () => {
   await using home = await temporaryFolder('opener');
   const script = `fds=$(ls -l /proc/$$/fd); echo "$fds" > '${home.path}/fds.new'; mv '${home.path}/fds.new' '${home.path}/fds'`;
   const { env, firstOpened } = await installOpener(home.path, script);
   vi.stubEnv('PATH', env.PATH);
-  await openBrowser(ownUrl, (reason) => expect.unreachable(reason), 'linux');
+  await openBrowser(ownUrl, (reason) => expect.unreachable(reason), going, 'linux');
   expect(await firstOpened()).toBe(`1 ${ownUrl}`);
   const read = () => readFile(join(home.path, 'fds'), 'utf8').catch(() => undefined);
   const streams = (await waitFor(read, 'the program')).matchAll(/ [012] -> (.*)/g);
@@ -74,7 +77,7 @@ test.each([
   await using home = await temporaryFolder('opener');
   const { env, firstOpened } = await installOpener(home.path, undefined, program);
   vi.stubEnv('PATH', env.PATH);
-  await openBrowser(ownUrl, (reason) => expect.unreachable(reason), platform);
+  await openBrowser(ownUrl, (reason) => expect.unreachable(reason), going, platform);
   expect(await firstOpened()).toBe(`${words}${ownUrl}`);
 });
 
@@ -82,11 +85,11 @@ test('a program that is missing or fails is reported', async () => {
   await using home = await temporaryFolder('opener');
   const reasons: string[] = [];
   vi.stubEnv('PATH', home.path);
-  expect(await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux')).toBe(false);
+  expect(await openBrowser(ownUrl, (reason) => reasons.push(reason), going, 'linux')).toBe(false);
   expect(reasons).toEqual(['xdg-open is not installed']);
   const { env } = await installOpener(home.path, 'exit 3');
   vi.stubEnv('PATH', env.PATH);
-  await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux');
+  await openBrowser(ownUrl, (reason) => reasons.push(reason), going, 'linux');
   await waitFor(() => reasons.length === 2, 'the end of the program');
   expect(reasons[1]).toBe('xdg-open failed with exit status 3');
 });
@@ -96,7 +99,32 @@ test('a program that a signal ends is reported with the signal', async () => {
   const reasons: string[] = [];
   const { env } = await installOpener(home.path, 'kill -TERM $$');
   vi.stubEnv('PATH', env.PATH);
-  expect(await openBrowser(ownUrl, (reason) => reasons.push(reason), 'linux')).toBe(true);
+  expect(await openBrowser(ownUrl, (reason) => reasons.push(reason), going, 'linux')).toBe(true);
   await waitFor(() => reasons.length > 0, 'the end of the program');
   expect(reasons).toEqual(['xdg-open was ended by SIGTERM']);
+});
+
+test('a program that fails after the end of the login is not reported', async () => {
+  await using home = await temporaryFolder('opener');
+  const script = `mkfifo '${home.path}/end'; echo $$ > '${home.path}/pid.new'; mv '${home.path}/pid.new' '${home.path}/pid'; read -r _ < '${home.path}/end'; exit 2`;
+  const { env } = await installOpener(home.path, script);
+  vi.stubEnv('PATH', env.PATH);
+  const reasons: string[] = [];
+  const over = new AbortController();
+  await openBrowser(ownUrl, (reason) => reasons.push(reason), over.signal, 'linux');
+  const read = () => readFile(join(home.path, 'pid'), 'utf8').catch(() => undefined);
+  const pid = Number(await waitFor(read, 'the program'));
+  over.abort();
+  await writeFile(join(home.path, 'end'), 'now\n');
+  // Node reports the end of a process in the step in which its number is free again.
+  const hasEnded = () => {
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  await waitFor(hasEnded, 'the end of the program');
+  expect(reasons).toEqual([]);
 });

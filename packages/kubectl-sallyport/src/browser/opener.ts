@@ -23,11 +23,13 @@ function findOpener(platform: NodeJS.Platform): [program: string, ...words: stri
  * Opens a URL in the user's browser, which outlives this command and gets none of its streams: kubectl reads standard output.
  *
  * @param onFail gets the reason; a program that is missing is reported before the promise ends
+ * @param over a program that fails after the end of the login is not reported: the browser has shown the page, or no one needs it
  * @returns whether the program was started
  */
 export async function openBrowser(
   url: string,
   onFail: (reason: string) => void,
+  over: AbortSignal,
   platform: NodeJS.Platform = process.platform,
 ): Promise<boolean> {
   const { spawn } = await import('node:child_process');
@@ -42,6 +44,7 @@ export async function openBrowser(
         resolve(false);
       })
       .once('exit', (code, signal) => {
+        if (over.aborted) return;
         if (signal !== null) onFail(`${program} was ended by ${signal}`);
         else if (code !== 0) onFail(`${program} failed with exit status ${code}`);
       });
