@@ -448,8 +448,8 @@ test('the keyboard alone is enough: the focus begins where one types, and Enter 
   expect((await begun.redeem(code)).json.user).toMatchObject({ username: 'corp:jane' });
 });
 
-test('a password manager knows the fields, and a triple click takes the whole code', async () => {
-  await using one = await visit({ listens: false });
+test('a password manager knows the fields, and a code is selected, and copied by a button', async () => {
+  await using one = await visit({ listens: false, hasScripts: true });
   const { page } = one;
   const attributes = async (label: string) => {
     const field = page.getByLabel(label);
@@ -459,17 +459,34 @@ test('a password manager knows the fields, and a triple click takes the whole co
   expect(await attributes('Username')).toEqual([null, 'username', 'username']);
   expect(await attributes('Password')).toEqual(['password', 'password', 'current-password']);
   await untilConfirm(one);
+  await answer(one, 'Show a code to paste').click();
+  expect(await readSelection(one)).toMatch(codeForm);
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await answer(one, 'Copy').click();
+  await answer(one, 'Copied').waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect((await one.login.redeem(copied)).status).toBe(201);
+});
+
+test('without scripts, the page of a code has no button, and a triple click takes the whole code', async () => {
+  await using one = await visit({ listens: false });
+  await untilConfirm(one);
   await tick(one);
   await answer(one, 'Show a code to paste').click();
-  const field = page.getByLabel('Code');
-  await field.click({ position: { x: 60, y: 20 }, clickCount: 3 });
-  const selected = await field.evaluate((element) => {
-    const { value, selectionStart, selectionEnd } = element as HTMLTextAreaElement;
-    return value.slice(selectionStart, selectionEnd);
-  });
-  expect(selected).toMatch(/^([\dA-Z]{4}-){3}[\dA-Z]{4}$/);
-  expect((await one.login.redeem(selected)).status).toBe(201);
+  await one.page.getByLabel('Code').click({ clickCount: 3 });
+  expect(await one.page.getByRole('button').count()).toBe(0);
+  const selection = await readSelection(one);
+  expect(selection).toMatch(codeForm);
+  expect((await one.login.redeem(selection)).status).toBe(201);
 });
+
+const codeForm = /^([\dA-Z]{4}-){3}[\dA-Z]{4}$/;
+
+const readSelection = ({ page }: Visit) =>
+  page.getByLabel('Code').evaluate((element) => {
+    const { value, selectionStart, selectionEnd } = element as HTMLInputElement;
+    return value.slice(selectionStart ?? 0, selectionEnd ?? 0);
+  });
 
 // Another port of the same host is the same site: browsers send it our cookies.
 test.each(['127.0.0.1', 'evil.example'])(

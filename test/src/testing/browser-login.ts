@@ -139,7 +139,7 @@ export function codeOf({ text, headers, status }: LoginAnswer): string {
     /^http:\/\/127\.0\.0\.1:\d+\/\?id=[a-z2-7]{16}&code=([\dA-Z-]{19})$/.exec(
       headers.location ?? '',
     ) ??
-    /<textarea[^>]*>([\dA-Z-]{19})<\/textarea>/.exec(text) ??
+    /<input id="code" value="([\dA-Z-]{19})"/.exec(text) ??
     [];
   if (code === undefined)
     throw new Error(`there is no code in the answer ${status}, Location ${headers.location}`);

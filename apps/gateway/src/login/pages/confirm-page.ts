@@ -62,16 +62,17 @@ interface CodePageOptions {
 }
 
 /**
- * Makes the page with the code to paste. The code is in a field, so that it can be selected with the keyboard alone,
- * and in one of several lines, so that all of it can be seen on a phone.
+ * Makes the page with the code to paste. The code is in a field, so that it can be selected with the keyboard alone. The script
+ * selects it, and shows the button; without scripts, the page is whole without the button.
  */
 export function codePage({ attempt, username, code }: CodePageOptions): Page {
   return {
     title: codeTexts.title(attemptTexts.logIn(attempt.cluster)),
     content: html`<h1>${codeTexts.heading}</h1>
 <div><label for="code">${codeTexts.code}</label>
-<textarea id="code" readonly autofocus rows="3" autocomplete="off" spellcheck="false"
-  aria-describedby="todo ${warningId}">${code}</textarea></div>
+<input id="code" value="${code}" readonly autofocus autocomplete="off" spellcheck="false"
+  aria-describedby="todo ${warningId}"></div>
+<button type="button" data-copies="code" data-copied="${codeTexts.copied}" hidden>${codeTexts.copy}</button>
 <p id="todo">${codeTexts.todo}</p>
 ${warningBox(html`${codeTexts.warning}`)}
 ${facts([
@@ -79,5 +80,6 @@ ${facts([
   [attemptTexts.cluster, attempt.cluster],
   ...describeOrigin(attempt),
 ])}`,
+    hasScript: true,
   };
 }

@@ -8,6 +8,8 @@ import { html, render } from './html.ts';
  * For a passkey, it shows the form, and asks the browser for the passkey when the person submits the form. A browser without
  * scripts leaves the form hidden, and shows the note next to it.
  *
+ * For a code to paste, it selects the code, and shows the button that copies it.
+ *
  * For a confirmation, it replaces the box to tick by a delay: the buttons work a second after the page or its window comes to the
  * front. Otherwise the second press of a double click on another page, or on the window above, would confirm. Firefox delays its
  * own dialogs as long (security.dialog_enable_delay).
@@ -52,6 +54,16 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
   });
   form.hidden = false;
   form.nextElementSibling.hidden = true;
+}
+for (const button of document.querySelectorAll('button[data-copies]')) {
+  const field = document.getElementById(button.dataset.copies);
+  field.select();
+  button.addEventListener('click', async () => {
+    field.select();
+    await navigator.clipboard.writeText(field.value);
+    button.textContent = button.dataset.copied;
+  });
+  button.hidden = !navigator.clipboard;
 }
 for (const form of document.querySelectorAll('form[data-delayed]')) {
   form.querySelector('[data-box]').remove();

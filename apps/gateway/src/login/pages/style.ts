@@ -47,15 +47,12 @@ ul { list-style: none; padding: 0; display: grid; gap: .75rem; }
 ol { padding-left: 1.25rem; display: grid; grid-template-columns: minmax(0, 1fr); gap: 1.25rem; }
 li > * + * { margin-top: .75rem; }
 label { font-weight: 600; display: block; margin-bottom: .25rem; }
-input, textarea, button, .button { font: inherit; width: 100%; min-height: 2.75rem; border-radius: .5rem; }
-input, textarea {
+input, button, .button { font: inherit; width: 100%; min-height: 2.75rem; border-radius: .5rem; }
+input {
   background: var(--paper); color: inherit; border: 1px solid var(--edge); padding: .5rem .75rem;
 }
 input[type=checkbox] { width: auto; min-height: 0; }
-textarea {
-  display: block; font: 1.25rem/1.5 ui-monospace, monospace; word-break: break-all; resize: none;
-  field-sizing: content;
-}
+input[readonly] { font: 1.125rem/1.5 ui-monospace, monospace; text-align: center; padding: .5rem 0; }
 button, .button {
   background: var(--paper); color: var(--accent); border: 1px solid var(--edge); cursor: pointer;
   display: block; font-weight: 600; padding: .5rem .75rem; text-align: center; text-decoration: none;

@@ -88,6 +88,8 @@ export const codeTexts = {
   title: (logIn: Html) => html`Copy the code - ${logIn}`,
   heading: 'Copy this code',
   code: 'Code',
+  copy: 'Copy',
+  copied: 'Copied',
   todo: 'Paste it where kubectl asks for it. It is valid for 60s and only once. If it has expired, go back for another one.',
   warning:
     'Never give this code to anyone who called you or wrote to you. Only paste it into a terminal in which you started this login yourself.',

@@ -87,7 +87,7 @@ export async function openBrowser(place: LoginPlace) {
       const { html } = await submit('/login/:attempt/confirm', '/login/:attempt/confirm', () => ({
         answer: 'code',
       }));
-      return findText(html, /<textarea[^>]*>([\dA-Z-]{19})<\/textarea>/);
+      return findText(html, /<input id="code" value="([\dA-Z-]{19})"/);
     },
     async redeem(code: string): Promise<void> {
       await redeemCode(place.request({}), { id: loginContext.body.id, code, verifier });
