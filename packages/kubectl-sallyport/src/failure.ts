@@ -56,6 +56,17 @@ export function readReason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+const fileReasons: Readonly<Record<string, string>> = {
+  EACCES: 'you are not allowed to',
+  EISDIR: 'it is a folder',
+  ENOENT: 'there is no such file',
+};
+
+/** Returns why a file can't be read or written, for users. */
+export function readFileReason(error: unknown): string {
+  return fileReasons[readCode(error)] ?? readReason(error);
+}
+
 /** Returns the code of an error of Node, such as `ENOENT`; else an empty text. */
 export function readCode(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : '';

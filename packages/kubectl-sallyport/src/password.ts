@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
 import type { CacheStore } from './cache/store.ts';
-import { readReason, usageFailure } from './failure.ts';
+import { readFileReason, usageFailure } from './failure.ts';
 import { quietly } from './files.ts';
 import type { Target } from './target.ts';
 import { openTerminal, type Terminal } from './terminal/terminal.ts';
@@ -45,8 +45,8 @@ function readPasswordFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    const problem = `SALLYPORT_PASSWORD_FILE: can't read ${file}: ${readReason(cause)}`;
-    throw usageFailure(problem, undefined, { cause });
+    const problem = `SALLYPORT_PASSWORD_FILE: can't read ${file}: ${readFileReason(cause)}`;
+    throw usageFailure(problem, 'check the path in SALLYPORT_PASSWORD_FILE', { cause });
   }
 }
 
@@ -57,7 +57,11 @@ async function fromText({ username }: Target, readText: () => string | Promise<s
   }
   // Editors and `echo` end a file with a line break, which is not part of a password.
   const password = (await readText()).replace(/\r?\n$/, '');
-  if (password === '') throw usageFailure('the password is empty');
+  if (password === '')
+    throw usageFailure(
+      'the password is empty',
+      'check what writes it to the file or to standard input',
+    );
   return { username, password };
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TargetOptions } from './arguments.ts';
 import type { ClusterConfig } from './exec-credential.ts';
-import { readReason, usageFailure } from './failure.ts';
+import { readFileReason, usageFailure } from './failure.ts';
 
 /** A target is what a session is for: a cluster, at a login server, and maybe one of several accounts there. */
 export interface Target {
@@ -59,7 +59,11 @@ export function readCaFile(file: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw usageFailure(`--ca-file: can't read ${file}: ${readReason(cause)}`, undefined, { cause });
+    throw usageFailure(
+      `--ca-file: can't read ${file}: ${readFileReason(cause)}`,
+      'check the path, or ask your administrator for the CA file of the login server',
+      { cause },
+    );
   }
   const certificates = text.match(
     /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,
@@ -93,7 +97,7 @@ export function normalizeUrl(text: string): string {
   if (url.protocol === 'http:' && !loopback.test(url.hostname)) {
     throw usageFailure(
       `${text}: passwords are sent to a login server only over https`,
-      'use its https URL',
+      `write https://${url.host}`,
     );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;

@@ -200,6 +200,16 @@ test.each([
     code: 2,
     message: /contains no certificate/,
   },
+  {
+    words: ['init', 'https://127.0.0.1:1', '--ca-file', '/nonexistent/ca.crt'],
+    code: 2,
+    message: /--ca-file: can't read \/nonexistent\/ca\.crt: there is no such file\n/,
+  },
+  {
+    words: ['whoami', '--kubeconfig', '/nonexistent/config'],
+    code: 2,
+    message: /--kubeconfig: there is no file \/nonexistent\/config/,
+  },
   { words: ['init', 'https://x', 'prod', '--all'], code: 2, message: /leave out CLUSTER/ },
   {
     words: ['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'],

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
 import { Failure, usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
@@ -35,6 +36,9 @@ export async function serverOfUser(options: TargetOptions): Promise<Omit<Target,
 function fromContext({ contexts, names, current }: Contexts, options: TargetOptions): Target {
   if (options.cluster !== undefined)
     throw usageFailure('--cluster needs --url', 'add --url, or name a context: --context NAME');
+  const { kubeconfig } = options;
+  if (kubeconfig !== undefined && !existsSync(kubeconfig))
+    throw usageFailure(`--kubeconfig: there is no file ${kubeconfig}`, 'check the path');
   const name = options.context ?? current;
   const context = contexts.find((candidate) => candidate.name === name);
   const target = context && readTarget(context, options['ca-file']);

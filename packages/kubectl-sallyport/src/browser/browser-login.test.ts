@@ -225,7 +225,8 @@ describe('as a plugin without a terminal', () => {
     const last = await server.login(2);
     await visit(last.port, codePath(last, server.confirm(last)));
     expect(await third).toEqual({ code: 0, stdout: expect.any(String), stderr: adaIsIn });
-    expect(await opener.opened()).toHaveLength(3);
+    // The login does not wait for what it starts.
+    await expect.poll(() => opener.opened()).toHaveLength(3);
   });
 
   test('two at the same time open one window, and both get the session', async () => {

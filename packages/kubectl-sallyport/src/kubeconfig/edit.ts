@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq, visit } from 'yaml';
-import { Failure, readReason, usageFailure } from '../failure.ts';
+import { Failure, readFileReason, usageFailure } from '../failure.ts';
 import { createFile, replaceFile } from '../files.ts';
 import { isObject } from '../text.ts';
 import {
@@ -44,9 +44,11 @@ export function editFile(path: string, edits: Edits): void {
     else replaceFile(realpathSync(path), text, existing.mode & 0o777);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw usageFailure(`can't write the kubeconfig ${path}: ${readReason(error)}`, undefined, {
-      cause: error,
-    });
+    throw usageFailure(
+      `can't write the kubeconfig ${path}: ${readFileReason(error)}`,
+      'name another one with --kubeconfig, or correct KUBECONFIG',
+      { cause: error },
+    );
   }
 }
 

@@ -73,7 +73,9 @@ test.each([
 test('a folder is refused', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await mkdir(join(folder.path, 'config'));
-  expect(() => readFile(join(folder.path, 'config'))).toThrow(/can't read the kubeconfig .*EISDIR/);
+  expect(() => readFile(join(folder.path, 'config'))).toThrow(
+    /can't read the kubeconfig .*: it is a folder: name another one/,
+  );
 });
 
 const keys = Array.from({ length: 3_000 }, (_, index) => `k${index}: 1`);

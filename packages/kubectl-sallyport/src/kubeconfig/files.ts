@@ -11,7 +11,7 @@ import {
   visit,
   YAMLParseError,
 } from 'yaml';
-import { readReason, usageFailure } from '../failure.ts';
+import { readFileReason, usageFailure } from '../failure.ts';
 import { readIfThere } from '../files.ts';
 import { isObject } from '../text.ts';
 
@@ -50,9 +50,11 @@ export function readFile(path: string) {
   try {
     text = readIfThere(path) ?? '';
   } catch (cause) {
-    throw usageFailure(`can't read the kubeconfig ${path}: ${readReason(cause)}`, undefined, {
-      cause,
-    });
+    throw usageFailure(
+      `can't read the kubeconfig ${path}: ${readFileReason(cause)}`,
+      'name another one with --kubeconfig, or correct KUBECONFIG',
+      { cause },
+    );
   }
   const refuse = (problem: string) =>
     usageFailure(`${path}${problem}`, 'fix it, and run this again');

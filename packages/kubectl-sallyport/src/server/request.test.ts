@@ -7,6 +7,7 @@ import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, onTestFinished, test } from 'vitest';
 import { createClient } from '../testing/client.ts';
 import { localServer } from '../testing/local-server.ts';
+import { explain } from './request.ts';
 
 test('a password for a server of this machine goes through no proxy', async () => {
   await using home = await temporaryFolder('proxy');
@@ -130,6 +131,48 @@ test('a port that wants a client certificate, or no TLS, is refused with words f
     'https:',
   );
   expect((await client.run(['init', plain])).stderr).toBe(
-    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: try again, or ask your administrator\n`,
+    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: use the URL that your administrator gave you, or ask for it\n`,
   );
+});
+
+const refusedConnection = Object.assign(new Error('connect ECONNREFUSED 192.0.2.1:443'), {
+  code: 'ECONNREFUSED',
+});
+const unknownHost = Object.assign(new Error('getaddrinfo ENOTFOUND login.example.com'), {
+  code: 'ENOTFOUND',
+});
+const expired = Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' });
+const late = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+const away = "https://login.example.com: can't reach the login server: ";
+
+test.each([
+  [
+    refusedConnection,
+    `${away}connect ECONNREFUSED 192.0.2.1:443`,
+    'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod',
+  ],
+  [
+    late,
+    `${away}it did not answer in time`,
+    'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod',
+  ],
+  [unknownHost, `${away}no host is called login.example.com`, 'check the spelling, and your VPN'],
+  [
+    expired,
+    "https://login.example.com: can't verify its certificate: certificate has expired",
+    'check the clock of this machine, or ask your administrator for a new certificate',
+  ],
+])('%s is explained with how to fix it', (error, problem, fix) => {
+  const address = { url: 'https://login.example.com', ca: undefined, cluster: 'prod' };
+  expect(explain(address, error)).toEqual([problem, fix]);
+});
+
+test('a refused connection to a port that the user wrote does not ask for the port, and one of a proxy names it', () => {
+  const address = { url: 'https://login.example.com:8444', ca: undefined };
+  expect(explain(address, refusedConnection)[1]).toBe('try again, or ask your administrator');
+  process.env.NODE_USE_ENV_PROXY = '1';
+  onTestFinished(() => {
+    delete process.env.NODE_USE_ENV_PROXY;
+  });
+  expect(explain(address, refusedConnection)[1]).toContain('check HTTPS_PROXY');
 });

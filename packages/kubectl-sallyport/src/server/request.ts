@@ -95,7 +95,8 @@ const useGivenUrl = 'use the URL that your administrator gave you, or ask for it
 /** OpenSSL reports a certificate that no known CA has issued with one of these codes. */
 const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
 
-function explain(address: ServerAddress, error: unknown): [problem: string, fix: string] {
+/** Explains why there is no answer. @returns the problem, and how to fix it */
+export function explain(address: ServerAddress, error: unknown): [problem: string, fix: string] {
   const { url, ca } = address;
   const code = readCode(error);
   if (withoutTrust.test(code)) {
@@ -107,19 +108,35 @@ function explain(address: ServerAddress, error: unknown): [problem: string, fix:
     ];
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(url, error);
-  const reason = wordsOfTls(error) ?? (readReason(error) || code);
+  const tlsReason = wordsOfTls(error);
+  const reason = tlsReason ?? (readReason(error) || code);
   if (reason.endsWith('alert certificate required')) {
     const cause = 'this port requires a client certificate, as the port for kube-apiserver does';
     return [`${url}: can't reach the login server: ${cause}`, useGivenUrl];
   }
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
-    return [`${url}: can't verify its certificate: ${reason}`, 'ask your administrator'];
+    const clock =
+      'check the clock of this machine, or ask your administrator for a new certificate';
+    const fix = /^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(code) ? clock : 'ask your administrator';
+    return [`${url}: can't verify its certificate: ${reason}`, fix];
   }
   const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
-  return [
-    `${url}: can't reach the login server: ${isLate ? 'it did not answer in time' : reason}`,
-    'try again, or ask your administrator',
-  ];
+  const parsed = new URL(url);
+  const { hostname, port, protocol } = parsed;
+  if (code === 'ENOTFOUND') {
+    const cause = `no host is called ${hostname}`;
+    return [`${url}: can't reach the login server: ${cause}`, 'check the spelling, and your VPN'];
+  }
+  const problem = `${url}: can't reach the login server: ${isLate ? 'it did not answer in time' : reason}`;
+  if (tlsReason !== undefined) return [problem, useGivenUrl];
+  const isProxied = process.env.NODE_USE_ENV_PROXY === '1' && protocol === 'https:';
+  if (isProxied)
+    return [problem, 'NODE_USE_ENV_PROXY=1 is set: check HTTPS_PROXY, or add the host to NO_PROXY'];
+  if (port !== '' || !(isLate || code === 'ECONNREFUSED'))
+    return [problem, 'try again, or ask your administrator'];
+  parsed.port = '8444';
+  const withPort = initCommand({ ...address, url: parsed.href.replace(/\/$/, '') });
+  return [problem, `try again; if the port is missing in the URL, run: ${withPort}`];
 }
 
 /** Returns what OpenSSL says, such as `TLS: wrong version number`, without the place in its code. */
