@@ -37,6 +37,13 @@ test('a user whom no authenticator knows is blocked with a remark, and one whom 
       stderr: remark,
     });
   }
+  // Replicas forget what they have cached of a user without tokens.
+  const revoked = await place.run(['revoke', '--user', 'ops:ada', '--expect', '0']);
+  expect(revoked).toMatchObject({
+    code: 0,
+    stderr:
+      'sallyport: no token of user ops:ada: no authenticator of this config issues such tokens\n',
+  });
   for (const command of ['revoke', 'unlock']) {
     const { code, stderr } = await place.run([command, '--user', 'ops:eve', '--expect', '0']);
     expect([command, code, stderr.endsWith(mistyped('ops:eve'))]).toEqual([command, 3, true]);
@@ -94,6 +101,28 @@ test('a name without a prefix is refused, unless it is meant to be exact', async
       /^sallyport: no gateway is noted in this Redis, .*\n {2}fix: .*\n$/,
     ),
   });
+});
+
+test('a block of a group that groups.allow drops says that it refuses no one', async () => {
+  const groups = { prefix: 'team:', allow: ['ops', 'k8s-*'] };
+  const people = robotsEntry(redis.url, { name: 'people', username: { prefix: 'sp:' }, groups });
+  const other = { ...robotsEntry(redis.url), groups: { prefix: 'group:' } };
+  await using place = await createBlockPlace([people, other], redis.url);
+  const blockGroup = (group: string) =>
+    place.run(['block', '--group', group, '--for', '1h', '--expect', '0']);
+  expect(await blockGroup('team:dev')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(': any user who had it would be refused, '),
+    stderr: expect.stringMatching(
+      /^sallyport: no user has the group team:dev in Kubernetes: groups\.allow of authenticator people drops it, so this block refuses no one\n {2}fix: /,
+    ),
+  });
+  for (const group of ['team:ops', 'team:k8s-admins', 'group:dev'])
+    expect(await blockGroup(group)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(': all its members are refused, '),
+      stderr: '',
+    });
 });
 
 test('hints begin with SALLYPORT_COMMAND, and end with the config that was given', async () => {

@@ -17,6 +17,8 @@ import { commandLine } from '../printed-commands.ts';
 import { momentText, optionDuration, roundedDuration } from '../times.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
 import { type EntryOptions, nameSubject, planEntry } from '../users/subject.ts';
+import { namingAuthenticators } from '../users/user-names.ts';
+import { describeDroppedGroup } from './dropped-group.ts';
 import { unreadableRemark } from './remarks.ts';
 import { entryJson, mayStillBeRefused, mayStillPass, publishEntry, report } from './report.ts';
 import {
@@ -73,12 +75,17 @@ async function blockSubject(context: CommandContext, options: BlockOptions): Pro
     replaced = findBlock(selectBlocks(listing), draft);
     return { ...draft, until: listing.now + length };
   });
-  const text = blockText(context, publication.entry, replaced, options);
+  const droppedGroup =
+    draft.kind === 'group'
+      ? describeDroppedGroup(namingAuthenticators(config), draft.name)
+      : undefined;
+  const text = blockText(context, publication.entry, replaced, options, droppedGroup !== undefined);
   const code = report(context, publication, options.output, text, (json) => ({
     ...json,
     ...(replaced && { before: entryJson(replaced) }),
   }));
   if (checked) remarkDoubts(context, checked, wordsFor);
+  if (droppedGroup) printRemark(context, droppedGroup.message, droppedGroup.fix);
   return code;
 }
 
@@ -95,9 +102,12 @@ function blockText(
   entry: Entry,
   replaced: Entry | undefined,
   options: EntryOptions,
+  isDroppedGroup: boolean,
 ): [before: string, after: string] {
   const { kind, until } = entry;
-  const [scope, gap = ''] = scopes[kind] ?? ['refused'];
+  const [scope, gap = ''] = isDroppedGroup
+    ? ['any user who had it would be refused']
+    : (scopes[kind] ?? ['refused']);
   const words = unblockWords(entry, options.exact);
   return [
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${optionDuration(until - entry.at)}): ${scope}, whatever a backend says.\n` +

@@ -43,24 +43,29 @@ async function revokeSubject(context: CommandContext, options: EntryOptions): Pr
   const { outcome, forgotten } = await revokeTokens(context, selected, issuers, options);
   const { revoked, already } = outcome;
   const isUnknown = kind !== 'all' && revoked.length + already.length === 0;
+  // A user of a directory has answers in caches, and needs no token.
+  let hasEffect = kind === 'user' ? revoked.length > 0 : !isUnknown;
   if (isUnknown && isComplete(outcome)) {
     printRemark(context, unknownText(plan, issuers));
-    if (kind === 'user') await remarkUser(context, plan, options);
+    if (kind === 'user') {
+      const isKnown = await remarkUser(context, plan, options);
+      hasEffect = isKnown && options.authenticator === undefined;
+    }
   }
   if (!isComplete(outcome) || forgotten !== exitCodes.success) return exitCodes.failure;
-  return isUnknown || (kind === 'user' && revoked.length === 0)
-    ? exitCodes.negative
-    : exitCodes.success;
+  return hasEffect ? exitCodes.success : exitCodes.negative;
 }
 
+/** Prints what is in doubt about the name of a user without tokens. @returns whether an authenticator has the user */
 async function remarkUser(
   context: CommandContext,
   { config, draft }: EntryPlan,
   { authenticator, wait }: EntryOptions,
-): Promise<void> {
+): Promise<boolean> {
   const authenticatorArgs = authenticator === undefined ? [] : ['--authenticator', authenticator];
   const checked = await checkName(context, config, draft.name, wait);
   remarkDoubts(context, checked, (name) => ['revoke', '--user', name, ...authenticatorArgs]);
+  return checked.isKnown;
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */

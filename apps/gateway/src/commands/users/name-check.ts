@@ -10,6 +10,8 @@ import { namingAuthenticators } from './user-names.ts';
 /** What all authenticators say of the name of a user. */
 interface NameCheck {
   readonly name: string;
+  /** An authenticator has a user of this name, whom it may refuse. */
+  readonly isKnown: boolean;
   /** No authenticator has a user of this name. */
   readonly isUnknown: boolean;
   /** If no user has this name: the users that a directory finds by it, as Kubernetes sees them, such as `corp:jane` for `corp:Jane`. */
@@ -44,6 +46,7 @@ export async function checkName(
   );
   return {
     name,
+    isKnown,
     isUnknown: answers.every(({ kind }) => kind === 'not found'),
     otherNames: isKnown ? [] : [...new Set(names)],
     isExact: isBare(config, owners),
