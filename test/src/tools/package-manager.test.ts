@@ -49,7 +49,7 @@ describe('an install', () => {
     const nodes = Object.entries(optionalDependencies as Record<string, string>).map((each) =>
       each.join('@'),
     );
-    expect(nodes).toHaveLength(4);
+    expect(nodes).toHaveLength(5);
     for (const node of nodes)
       expect(packages[node].resolution.integrity).toMatch(/^sha512-[\w+/]{86}==$/);
     const platform = nodes.filter((node) => node.includes(`-${process.platform}-${process.arch}@`));

@@ -152,7 +152,7 @@ test('what the account may not read, write or listen on is reported with how to 
   const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
   await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
   expect(await denials()).toEqual([
-    "audit.output: can't open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that " +
+    "/etc/sallyport/gateway.yaml:10:11: audit.output: can't open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that " +
       'this user can write to. To make one, run as root: install -d -o sallyport -g sallyport -m 750 /var/log/sallyport',
   ]);
 
