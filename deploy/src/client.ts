@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   );
   if (chosen.some(({ os }) => os === 'darwin'))
     console.log(
-      'The programs for macOS are signed ad hoc: a browser that downloads them needs what docs/install/client.md says.',
+      'The programs for macOS are signed ad hoc, so people allow what a browser downloaded as docs/install/client.md says.',
     );
 }
 

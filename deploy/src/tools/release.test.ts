@@ -80,9 +80,9 @@ describe('a release', () => {
     const version = await run('env', ['--ignore-environment', program, '--version'], target.path);
     expect(version).toBe(`${source.version}\n`);
     // The program reads YAML and asks a server with nothing but its own content.
-    await expect(
-      run(program, ['login', '--kubeconfig', join(target.path, 'none')]),
-    ).rejects.toThrow(
+    const kubeconfig = join(target.path, 'kubeconfig');
+    await writeFile(kubeconfig, 'apiVersion: v1\nkind: Config\n');
+    await expect(run(program, ['login', '--kubeconfig', kubeconfig])).rejects.toThrow(
       'the kubeconfig has no current context\n  fix: add a context: kubectl sallyport init URL',
     );
     await expect(run(program, ['init', 'https://127.0.0.1:1'])).rejects.toThrow(
