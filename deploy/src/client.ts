@@ -45,9 +45,9 @@ async function main(): Promise<void> {
     ]);
   const bundle = join(rootFolder, 'packages', commandName);
   console.log(`building kubectl-sallyport ${source.version} into ${folder}`);
-  const own = findOwnPlatform()?.name;
+  const ownPlatform = findOwnPlatform()?.name;
   const report = ({ file, size, isTried }: Archive) => {
-    const state = isTried ? 'tried here' : `not tried: this machine is ${own}`;
+    const state = isTried ? 'tried here' : `not tried: this machine is ${ownPlatform}`;
     console.log(`  ${file}  ${(size / 1e6).toFixed(1)} MB  ${state}`);
   };
   await buildClient(folder, bundle, join(folder, 'work'), chosen, { source, url, report });

@@ -36,8 +36,8 @@ if (values.strict && inTheWay.length > 0) {
   process.exitCode = 1;
 } else {
   const notes = releaseNotes(source.version, released.length > 0 ? released : pending);
-  const own = platforms.filter((platform) => platform === findOwnPlatform());
-  await buildRelease(folder, source, notes, values.quick ? own : platforms);
+  const ownPlatforms = platforms.filter((platform) => platform === findOwnPlatform());
+  await buildRelease(folder, source, notes, values.quick ? ownPlatforms : platforms);
   const release = await readRelease(folder);
   const { image = 'registry.example.com/sallyport', charts = 'registry.example.com/charts' } =
     places;

@@ -24,7 +24,7 @@ export interface Archive {
  *
  * @param folder where the archive is written
  * @param bundle the folder of the packed client
- * @param work a folder for what is needed meanwhile
+ * @param work a folder for intermediate files
  * @throws Error when the program is for this platform, and does not run
  */
 export async function buildArchive(

@@ -19,7 +19,7 @@ export interface ClientOptions {
  *
  * @param folder where the files are written
  * @param bundle the folder of the packed client
- * @param work a folder for what is needed meanwhile
+ * @param work a folder for intermediate files
  */
 export async function buildClient(
   folder: string,

@@ -45,7 +45,7 @@ export function signMachO(program: Buffer, identifier: string): Buffer {
   signed.set([32, 2, 0, Math.log2(pageSize)], start + 36);
   signed.writeBigUInt64BE(program.readBigUInt64LE(text + 40), start + 64);
   signed.writeBigUInt64BE(program.readBigUInt64LE(text + 48), start + 72);
-  // The segment is that of a main program.
+  // The flag of a main program, as opposed to a library.
   signed.writeBigUInt64BE(1n, start + 80);
   signed.set(identifierBytes, start + headerSize);
   for (let page = 0; page < pages; page += 1) {
@@ -56,7 +56,7 @@ export function signMachO(program: Buffer, identifier: string): Buffer {
   return signed;
 }
 
-/** Finds the end of the load commands, and those of the segments `__TEXT` and `__LINKEDIT`. */
+/** Finds the end of the load commands, and the segments `__TEXT` and `__LINKEDIT`. */
 function readLayout(program: Buffer) {
   if (program.readUInt32LE(0) !== 0xfeedfacf) throw new Error('this is not a 64-bit Mach-O file');
   const segments = new Map<string, number>();

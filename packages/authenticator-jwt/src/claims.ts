@@ -71,7 +71,7 @@ function whyOtherValue(
   return `claim ${claim} does not have the required value`;
 }
 
-/** Claims that can name a person: section 5.1 of OpenID Connect Core 1.0, and those of Entra ID. */
+/** Claims that can name a person: section 5.1 of OpenID Connect Core 1.0, and the claims of Entra ID. */
 const personalClaims = new Set(
   'sub name given_name family_name middle_name nickname preferred_username profile picture website email birthdate phone_number address upn unique_name'.split(
     ' ',

@@ -24,7 +24,7 @@ export async function sessionByPassword(
   const { url, cluster } = target;
   let problem = '';
   for (let attemptsLeft = source.isPrompt ? 3 : 1; attemptsLeft > 0; attemptsLeft--) {
-    // Whoever runs `login` is there, whatever they type.
+    // A person who runs `login` is there to answer, also after a typing error.
     if (isPlugin && source.isPrompt) store.prompts.begin();
     const credentials = await source.read(target, store);
     const { username } = credentials;

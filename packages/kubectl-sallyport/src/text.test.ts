@@ -12,8 +12,8 @@ test.each([
 
 test('the clock of this machine is used', () => {
   // JavaScript counts the minutes that UTC is ahead.
-  const read = vi.spyOn(Date.prototype, 'getTimezoneOffset').mockReturnValue(-330);
-  onTestFinished(() => read.mockRestore());
+  const offset = vi.spyOn(Date.prototype, 'getTimezoneOffset').mockReturnValue(-330);
+  onTestFinished(() => offset.mockRestore());
   expect(localTime('2026-12-02T03:40:59Z')).toBe('2026-12-02 09:10 +05:30');
 });
 

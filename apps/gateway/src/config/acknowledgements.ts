@@ -42,8 +42,8 @@ const warningNames = [
 export type WarningName = (typeof warningNames)[number];
 
 /**
- * No reason makes these right: each gets worse with time, keeps a gateway from starting, or lets whoever takes over the gateway decide who
- * gets in.
+ * No reason makes these right: each gets worse with time, keeps a gateway from starting, or lets an attacker who takes over the gateway
+ * decide who gets in.
  */
 const unacceptable: readonly WarningName[] = [
   'acknowledgement',

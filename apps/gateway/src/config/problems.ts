@@ -243,7 +243,7 @@ function wordIssue(issue: z.core.$ZodRawIssue): ProblemWords | undefined {
   if (issue.code === 'invalid_value') {
     const values = issue.values.map(String);
     const near = values.length > 1 ? nearest(String(issue.input), values) : undefined;
-    // Nobody reads a long list in a message.
+    // A long list would hide the rest of the message.
     const message =
       values.length > 12
         ? `${JSON.stringify(issue.input)} is not one of its ${values.length} values`

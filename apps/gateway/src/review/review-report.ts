@@ -178,7 +178,7 @@ function detail(report: ReviewReport): object {
 export function describeAudiences({ end, askedFor, token }: ReviewReport) {
   if (end instanceof Error || end.kind !== 'rejected' || end.reason !== 'audience-mismatch')
     return undefined;
-  // Whoever asks may name the token itself as an audience.
+  // A caller may name the token itself as an audience.
   const clean = (audiences: readonly string[] | undefined) =>
     audiences?.map((audience) => withoutToken(audience, token));
   return { askedFor: clean(askedFor), validFor: clean(end.audiences) };

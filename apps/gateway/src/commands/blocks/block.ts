@@ -77,7 +77,7 @@ async function blockSubject(context: CommandContext, options: BlockOptions): Pro
   });
   const droppedGroup =
     draft.kind === 'group'
-      ? describeDroppedGroup(namingAuthenticators(config), draft.name)
+      ? describeDroppedGroup(context, namingAuthenticators(config), draft.name)
       : undefined;
   const text = blockText(context, publication.entry, replaced, options, droppedGroup !== undefined);
   const code = report(context, publication, options.output, text, (json) => ({

@@ -48,7 +48,7 @@ export function withFactorStore<Result>(
 /**
  * Works with the store of second factors, for a command that is about nothing else.
  *
- * @param terms `undone` says what is not done if that Redis fails, and `meanwhile` what is possible without it
+ * @param terms `undone` says what is not done if that Redis fails, and `alternative` what works without it
  * @throws FixableError that names that Redis, and what `work` throws
  */
 export async function needFactorStore<Result>(
@@ -57,8 +57,8 @@ export async function needFactorStore<Result>(
   work: (store: FactorStore) => Promise<Result>,
   {
     undone = () => 'nothing was done',
-    meanwhile,
-  }: { readonly undone?: () => string; readonly meanwhile?: string } = {},
+    alternative,
+  }: { readonly undone?: () => string; readonly alternative?: string } = {},
 ): Promise<Result> {
   try {
     return await withFactorStore(context, config, work);
@@ -70,7 +70,7 @@ export async function needFactorStore<Result>(
       : 'start that Redis, or correct login.secondFactor.redis.url';
     throw new FixableError(
       `${undone()}: the Redis of login.secondFactor.redis failed: ${error.message}`,
-      [fix, meanwhile].filter((text) => text !== undefined).join('. '),
+      [fix, alternative].filter((text) => text !== undefined).join('. '),
     );
   }
 }

@@ -91,7 +91,7 @@ function removeRecords(
       removed === 0
         ? 'nothing was done'
         : `only ${removed} of the records are removed, and no session has ended`,
-    meanwhile: `Until then, to refuse the user: ${block}`,
+    alternative: `Until then, to refuse the user: ${block}`,
   });
 }
 

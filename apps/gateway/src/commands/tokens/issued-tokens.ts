@@ -63,7 +63,7 @@ function remarkLifetime(context: CommandContext, ttl: number): void {
   if (ttl === Number.POSITIVE_INFINITY || ttl <= 366 * 86_400_000) return;
   printRemark(
     context,
-    'this token is valid for more than a year, for whoever gets a copy of it',
+    'this token is valid for more than a year, for anyone who gets a copy of it',
     'if that is not meant, revoke it, and create one with a shorter --ttl, such as 90d',
   );
 }

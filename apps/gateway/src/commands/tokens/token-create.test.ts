@@ -71,7 +71,7 @@ describe('token create', () => {
     const { run } = await createPlace();
     const { code, stderr } = await run(['create', '--user', 'jane', '--ttl', ttl]);
     const remark =
-      'sallyport: this token is valid for more than a year, for whoever gets a copy of it\n  fix: if that is not meant, revoke it, and create one with a shorter --ttl, such as 90d\n';
+      'sallyport: this token is valid for more than a year, for anyone who gets a copy of it\n  fix: if that is not meant, revoke it, and create one with a shorter --ttl, such as 90d\n';
     expect([code, stderr.includes(remark)]).toEqual([0, hasRemark]);
   });
 

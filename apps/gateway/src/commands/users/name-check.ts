@@ -10,7 +10,7 @@ import { namingAuthenticators } from './user-names.ts';
 /** What all authenticators say of the name of a user. */
 interface NameCheck {
   readonly name: string;
-  /** An authenticator has a user of this name, whom it may refuse. */
+  /** An authenticator has a user of this name, also one that it refuses. */
   readonly isKnown: boolean;
   /** No authenticator has a user of this name. */
   readonly isUnknown: boolean;

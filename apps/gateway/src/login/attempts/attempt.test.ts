@@ -19,13 +19,13 @@ import { type AttemptFields, shortenChallenge } from './attempt-bytes.ts';
 const at = Date.parse('2030-01-01T00:00:00Z');
 const clusters = ['prod', 'staging'];
 const keyOf = (letter: string, place = '') => createSealingKey(Buffer.alloc(32, letter), place);
-const textsOf = (letters: string, now = () => at, place = '', names = clusters) =>
+const createTexts = (letters: string, now = () => at, place = '', names = clusters) =>
   createAttemptTexts(
     Array.from(letters, (letter) => keyOf(letter, place)),
     now,
     names,
   );
-const texts = textsOf('A');
+const texts = createTexts('A');
 
 /** Any text that JSON and UTF-8 can keep. */
 const text = fc.string({ unit: anyCharacter, maxLength: 64 });
@@ -92,7 +92,7 @@ describe('an attempt in a URL', () => {
 
   test('has at most 100 characters with the URL of a login server of 30', () => {
     const cluster = 'c'.repeat(63);
-    const short = textsOf('A', () => at, '', [cluster]);
+    const short = createTexts('A', () => at, '', [cluster]);
     for (const address of ['255.255.255.255', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'])
       expect(
         `https://login.example.com:8444${writePath(short.begin({ ...fields, address, cluster, port: 65_535 }))}`,
@@ -141,18 +141,18 @@ describe('an attempt in a URL', () => {
 
   test('is read by each key of the config, and by no other key, place or purpose', () => {
     const { sealed } = attempt;
-    expect(textsOf('BA').read(sealed)).toEqual(attempt);
-    expect(textsOf('A').read(textsOf('BA').begin(fields).sealed)).toBe('expired');
-    expect(textsOf('B').read(sealed)).toBe('expired');
-    expect(textsOf('A', () => at, 'other:').read(sealed)).toBe('expired');
+    expect(createTexts('BA').read(sealed)).toEqual(attempt);
+    expect(createTexts('A').read(createTexts('BA').begin(fields).sealed)).toBe('expired');
+    expect(createTexts('B').read(sealed)).toBe('expired');
+    expect(createTexts('A', () => at, 'other:').read(sealed)).toBe('expired');
     expect(texts.readBrowser('', sealed)).toBeUndefined();
     expect(texts.read(texts.writeBrowser('', { secret: 'x' }))).toBe('expired');
-    expect(() => textsOf('').begin(fields)).toThrow('no key');
+    expect(() => createTexts('').begin(fields)).toThrow('no key');
   });
 
   test('is read until its end, and not at its end', () => {
     let now = at;
-    const clocked = textsOf('A', () => now);
+    const clocked = createTexts('A', () => now);
     now = attempt.until - 1;
     expect(clocked.read(attempt.sealed)).toEqual(attempt);
     now = attempt.until;
@@ -162,16 +162,18 @@ describe('an attempt in a URL', () => {
   });
 
   test('is for a cluster of the config, and never for another one whose short digest is the same', () => {
-    expect(textsOf('A', () => at, '', ['staging', 'prod']).read(attempt.sealed)).toEqual(attempt);
+    expect(createTexts('A', () => at, '', ['staging', 'prod']).read(attempt.sealed)).toEqual(
+      attempt,
+    );
     for (const names of [[], ['staging']])
-      expect(textsOf('A', () => at, '', names).read(attempt.sealed)).toBe('unknown-cluster');
+      expect(createTexts('A', () => at, '', names).read(attempt.sealed)).toBe('unknown-cluster');
     // SHA-256 of both begins with the same 32 bits.
     const namesakes = ['c17439', 'c24164'];
-    const { sealed } = textsOf('A').begin({ ...fields, cluster: 'c17439' });
-    expect(textsOf('A', () => at, '', ['c17439']).read(sealed)).toMatchObject({
+    const { sealed } = createTexts('A').begin({ ...fields, cluster: 'c17439' });
+    expect(createTexts('A', () => at, '', ['c17439']).read(sealed)).toMatchObject({
       cluster: 'c17439',
     });
-    expect(textsOf('A', () => at, '', namesakes).read(sealed)).toBe('unknown-cluster');
+    expect(createTexts('A', () => at, '', namesakes).read(sealed)).toBe('unknown-cluster');
   });
 
   test('has the network of an address of IPv6', () => {
@@ -201,7 +203,7 @@ describe('what a browser knows of an attempt', () => {
         expect(sealed).toMatch(/^[\w-]+$/);
         expect(texts.readBrowser(id, sealed)).toEqual(state);
         if (other !== id) expect(texts.readBrowser(other, sealed)).toBeUndefined();
-        expect(textsOf('B').readBrowser(id, sealed)).toBeUndefined();
+        expect(createTexts('B').readBrowser(id, sealed)).toBeUndefined();
         expect(texts.readBrowser(id, `${sealed}=`)).toBeUndefined();
       }),
     );

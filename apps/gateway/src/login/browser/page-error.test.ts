@@ -17,7 +17,7 @@ import { isPagePath, PageError, pageOfError, wantsPage } from './page-error.ts';
 
 const options = { publicUrl: 'https://login.example.com', brand: defaultBrand };
 
-function pageOf(error: unknown, brand = defaultBrand) {
+function makeErrorPage(error: unknown, brand = defaultBrand) {
   const { code, body, headers = {} } = pageOfError(error, { ...options, brand }) ?? {};
   const html = String(body);
   return { code, html, headers, title: /<title>(.*?)<\/title>/.exec(html)?.[1] };
@@ -53,7 +53,7 @@ test.each([
   { error: createUnavailableError('SECRET'), status: 503, title: messages.unavailable.title },
   { error: new StatusError(500, 'SECRET'), status: 500, title: messages.error.title },
 ])('an error of status $status is the page "$title"', ({ error, status, title }) => {
-  const found = pageOf(error);
+  const found = makeErrorPage(error);
   expect([found.code, found.title]).toEqual([status, title]);
   expect(found.html).not.toContain('SECRET');
   expect(found.headers['X-Frame-Options']).toBe('DENY');
@@ -61,15 +61,17 @@ test.each([
 });
 
 test('a page says how long to wait, and where to try again', () => {
-  const { headers, html } = pageOf(tooMany('', 7));
+  const { headers, html } = makeErrorPage(tooMany('', 7));
   expect([headers['Retry-After'], html.includes('Wait 7s')]).toEqual(['7', true]);
-  expect(pageOf(new PageError('forbidden', 403, '/login/x')).html).toContain('href="/login/x"');
+  expect(makeErrorPage(new PageError('forbidden', 403, '/login/x')).html).toContain(
+    'href="/login/x"',
+  );
 });
 
 test('each page has the logo, except the answer to a client that asks too often', () => {
   const brand = { title: 'Acme', logo: `data:image/png;base64,${'A'.repeat(40_000)}` };
-  expect(pageOf(new PageError('used', 409), brand).html).toContain(brand.logo);
-  const { html } = pageOf(tooMany('', 7), brand);
+  expect(makeErrorPage(new PageError('used', 409), brand).html).toContain(brand.logo);
+  const { html } = makeErrorPage(tooMany('', 7), brand);
   expect([html.includes('<header>Acme</header>'), html.length < 10_000]).toEqual([true, true]);
 });
 

@@ -405,12 +405,12 @@ describe('the header', () => {
       { title: 'Title', content: html`<h1>Title</h1>` },
       { publicUrl: 'https://login.example.com', brand },
     );
-  const headerOf = ({ body }: ReturnType<typeof show>) =>
+  const readHeader = ({ body }: ReturnType<typeof show>) =>
     /<header>(.*)<\/header>/.exec(body)?.[1] ?? '';
 
   test('shows the title of the config as text', () => {
-    expect(headerOf(show(defaultBrand))).toBe('Sallyport');
-    expect(headerOf(show({ title: '<b>Acme & Sons</b>', logo: undefined }))).toBe(
+    expect(readHeader(show(defaultBrand))).toBe('Sallyport');
+    expect(readHeader(show({ title: '<b>Acme & Sons</b>', logo: undefined }))).toBe(
       '&lt;b&gt;Acme &amp; Sons&lt;/b&gt;',
     );
   });
@@ -418,9 +418,9 @@ describe('the header', () => {
   test('shows a logo in place of the title, which a screen reader reads, and allows no other image', () => {
     const logo = 'data:image/png;base64,iVBORw0KGgo=';
     const page = show({ title: 'Acme "A"', logo });
-    const [image = ''] = tagsOf(headerOf(page), 'img');
+    const [image = ''] = tagsOf(readHeader(page), 'img');
     expect([attributeOf(image, 'src'), attributeOf(image, 'alt')]).toEqual([logo, 'Acme "A"']);
-    expect(headerOf(page)).toBe(image);
+    expect(readHeader(page)).toBe(image);
     const policy = page.headers['Content-Security-Policy'];
     expect(policy).toContain('; img-src data:; ');
     const plain = show({ title: 'Acme', logo: undefined }).headers['Content-Security-Policy'];

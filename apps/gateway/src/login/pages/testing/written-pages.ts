@@ -10,16 +10,16 @@ import { recoveryCodesPage as makeRecoveryCodesPage } from '../recovery-codes-pa
 const publicUrl = 'https://login.example.com';
 
 /** Makes a page and writes it as it is sent. */
-const written =
+const writeWith =
   <Options>(makePage: (options: Options) => Page) =>
   (options: Options): string =>
     writePage(makePage(options), { publicUrl, brand: defaultBrand }).body;
 
-export const appPage = written(makeAppPage);
-export const codePage = written(makeCodePage);
-export const confirmPage = written(makeConfirmPage);
-export const factorPage = written(makeFactorPage);
-export const factorsPage = written(makeFactorsPage);
-export const loginPage = written(makeLoginPage);
-export const messagePage = written(makeMessagePage);
-export const recoveryCodesPage = written(makeRecoveryCodesPage);
+export const appPage = writeWith(makeAppPage);
+export const codePage = writeWith(makeCodePage);
+export const confirmPage = writeWith(makeConfirmPage);
+export const factorPage = writeWith(makeFactorPage);
+export const factorsPage = writeWith(makeFactorsPage);
+export const loginPage = writeWith(makeLoginPage);
+export const messagePage = writeWith(makeMessagePage);
+export const recoveryCodesPage = writeWith(makeRecoveryCodesPage);
