@@ -195,6 +195,11 @@ test('while their Redis is down, each command names it and says that nothing was
     expect(stderr).toMatch(
       /nothing was done: the Redis of login\.secondFactor\.redis failed: .*127\.0\.0\.1:1.*refused.*\n {2}fix: start that Redis/,
     );
+    // Without the records, only a block keeps the user out.
+    const hasBlock = /\. Until then, to refuse the user: .* block --user corp:bob --for 8h /.test(
+      stderr,
+    );
+    expect([words, hasBlock]).toEqual([words, words[0] === 'reset']);
   }
 });
 

@@ -109,7 +109,7 @@ test('a block of a group that groups.allow drops says that it refuses no one', a
   const other = { ...robotsEntry(redis.url), groups: { prefix: 'group:' } };
   await using place = await createBlockPlace([people, other], redis.url);
   const blockGroup = (group: string) =>
-    place.run(['block', '--group', group, '--for', '1h', '--expect', '0']);
+    place.run(['block', '--group', group, '--exact', '--for', '1h', '--expect', '0']);
   expect(await blockGroup('team:dev')).toMatchObject({
     code: 0,
     stdout: expect.stringContaining(': any user who had it would be refused, '),
@@ -117,7 +117,7 @@ test('a block of a group that groups.allow drops says that it refuses no one', a
       /^sallyport: no user has the group team:dev in Kubernetes: groups\.allow of authenticator people drops it, so this block refuses no one\n {2}fix: /,
     ),
   });
-  for (const group of ['team:ops', 'team:k8s-admins', 'group:dev'])
+  for (const group of ['team:ops', 'team:k8s-admins', 'group:dev', 'system:masters'])
     expect(await blockGroup(group)).toMatchObject({
       code: 0,
       stdout: expect.stringContaining(': all its members are refused, '),
