@@ -215,6 +215,22 @@ describe('adding an authenticator app at a terminal', () => {
     expect(await loginWith(one).finish(finish)).toMatchObject({ status: 201 });
   });
 
+  test('asks no directory once the time to type the first code is over', async () => {
+    const clock = clockOfToday();
+    const one = factorParts(file.opened.redis, clock);
+    const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;
+    const code = codeFor(one, enrolment);
+    clock.now += 600_000;
+    const today = () => {
+      throw new AuthenticatorError('unavailable', 'the directory was asked');
+    };
+    expect(await loginWith(one, { today }).finish({ enrolment, code })).toMatchObject({
+      status: 409,
+      body: { code: 'enrolment-ended' },
+      facts: { reason: 'late' },
+    });
+  });
+
   test('is taken back if its user was revoked while it was stored, with the recovery codes', async () => {
     const one = parts();
     const { enrolment } = (await loginWith(one).begin({ invitation: await one.invite() })).body;

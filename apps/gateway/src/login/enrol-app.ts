@@ -8,7 +8,7 @@ import {
 } from './login-error.ts';
 import { addFacts, requiredReason } from './login-facts.ts';
 import { countedLogin, type LoginRequest } from './login-request.ts';
-import { addedOrThrow, addUnlessEnded, defaultLabels, grantAfterPassword } from './new-factor.ts';
+import { addApp, addedOrThrow, defaultLabels, grantAfterPassword } from './new-factor.ts';
 import type { Proof } from './proof.ts';
 import { factorUser, fromFactors, proveCode, requireFactors } from './prove-factor.ts';
 import { provePassword } from './prove-password.ts';
@@ -67,7 +67,7 @@ async function finishApp(request: LoginRequest, body: unknown): Promise<void> {
   addFacts(facts, { authenticator, username, factor: 'totp' });
   const proof = { authenticator, backendUser, user: { username }, since };
   const result = await fromFactors(service, () =>
-    addUnlessEnded(request, { proof, revision }, () => apps.finish(begun, code)),
+    addApp(request, { proof, revision }, begun, code),
   );
   const { factor, recoveryCodes } = addedOrThrow(request, result);
   context.status = 201;

@@ -8,6 +8,7 @@ import {
   takeBackFactor,
 } from './factors/enrolment.ts';
 import type { FactorNeed } from './factors/second-factor.ts';
+import type { BegunApp } from './factors/totp-enrolment.ts';
 import {
   duplicateFactor,
   enrolmentEnded,
@@ -105,6 +106,22 @@ export async function addUnlessEnded<Result extends { readonly kind: string }>(
     },
     refuse,
   });
+}
+
+/**
+ * Adds an authenticator app, as {@link addUnlessEnded} does. An enrolment that has expired asks no directory.
+ *
+ * @throws LoginError
+ */
+export async function addApp(
+  request: FactorRequest & Pick<LoginRequest, 'signal'>,
+  login: { readonly proof: ProvenUser; readonly revision: number },
+  begun: BegunApp,
+  code: string,
+): Promise<AddedFactor | FactorRefusal> {
+  const { apps } = requireFactors(request.service);
+  if (apps.hasExpired(begun)) return { kind: 'late' };
+  return addUnlessEnded(request, login, () => apps.finish(begun, code));
 }
 
 /** The name of a factor of a user who gave it none. */

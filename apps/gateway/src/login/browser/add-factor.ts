@@ -3,7 +3,7 @@ import type { AddedFactor, FactorRefusal } from '../factors/enrolment.ts';
 import { enrolmentEnded, LoginError, wrongCredentials } from '../login-error.ts';
 import { addFacts } from '../login-facts.ts';
 import { inSteps, withinLimits } from '../login-request.ts';
-import { addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
+import { addApp, addedOrThrow, addUnlessEnded, defaultLabels } from '../new-factor.ts';
 import { appPage } from '../pages/app-page.ts';
 import { recoveryCodesPage } from '../pages/recovery-codes-page.ts';
 import type { FactorsProblem } from '../pages/texts.ts';
@@ -58,7 +58,7 @@ export async function finishApp(visit: FactorsVisit, form: URLSearchParams): Pro
     isDeepStrictEqual(begun?.user, factorUser(login.proof)) && begun?.grant.record === grant.record;
   if (begun === undefined || !isOwn) throw enrolmentEnded();
   const result = await checked(page, () =>
-    addUnlessEnded(page, login, () => apps.finish({ ...begun, grant }, form.get('code') ?? '')),
+    addApp(page, login, { ...begun, grant }, form.get('code') ?? ''),
   );
   if (result === 'too-many') return showFactorsPage(visit, { problem: result });
   if (result.kind !== 'wrong-code') return showAdded(visit, result);

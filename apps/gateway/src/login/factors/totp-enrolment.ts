@@ -28,6 +28,9 @@ const enrolment = z.strictObject({
   until: z.int(),
 });
 
+/** An app that a user has begun to add. */
+export type BegunApp = Readonly<z.infer<typeof enrolment>>;
+
 interface TotpEnrolmentOptions {
   readonly enrolment: Pick<Enrolment, 'add'>;
   /** The first key seals, all open. */
@@ -46,12 +49,15 @@ const sealedFor = 'factor enrolments';
 export function createTotpEnrolment(options: TotpEnrolmentOptions) {
   const { sealingKeys, issuer, now } = options;
   /** Returns the secret as the app takes it. */
-  const show = ({ user, secret }: Pick<z.infer<typeof enrolment>, 'user' | 'secret'>) => {
+  const show = ({ user, secret }: Pick<BegunApp, 'user' | 'secret'>) => {
     const bytes = Buffer.from(secret, 'base64url');
     return { secret: secretText(bytes), uri: totpUri(issuer, user.username, bytes) };
   };
+  const hasExpired = ({ until }: Pick<BegunApp, 'until'>): boolean => until <= now();
   return {
     show,
+    /** Whether the time to type the first code is over. */
+    hasExpired,
     /**
      * Begins to add an app.
      *
@@ -62,7 +68,7 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
       user: FactorUser,
       grant: FactorGrant,
       label: string,
-      { since, revision }: Pick<z.infer<typeof enrolment>, 'since' | 'revision'>,
+      { since, revision }: Pick<BegunApp, 'since' | 'revision'>,
     ) {
       const [key] = sealingKeys;
       if (key === undefined) throw new Error('there is no key to seal an enrolment');
@@ -81,11 +87,9 @@ export function createTotpEnrolment(options: TotpEnrolmentOptions) {
       return enrolment.safeParse(plain === undefined ? undefined : JSON.parse(plain)).data;
     },
     /** Adds an app, once its first code shows that it has the secret. */
-    async finish(
-      { user, grant, secret, label, until }: z.infer<typeof enrolment>,
-      typedCode: string,
-    ): Promise<AddedFactor | FactorRefusal> {
-      if (until <= now()) return { kind: 'late' };
+    async finish(begun: BegunApp, typedCode: string): Promise<AddedFactor | FactorRefusal> {
+      if (hasExpired(begun)) return { kind: 'late' };
+      const { user, grant, secret, label } = begun;
       const bytes = Buffer.from(secret, 'base64url');
       const code = plainCode(typedCode);
       const lastStep = stepOfCode(bytes, code, now());
