@@ -38,6 +38,10 @@ describe('keys that the schema does not name are reported', () => {
   test('with the nearest known one', () => {
     expect(keysOf(server, { lisen: 'x' })).toEqual(['options.lisen: did you mean listen?']);
   });
+  test.each(['ca', 'cert', 'key'])('with the file that is meant by %s', (name) => {
+    const schema = z.object({ caFile: z.string(), certFile: z.string(), keyFile: z.string() });
+    expect(keysOf(schema, { [name]: 'x' })).toEqual([`options.${name}: did you mean ${name}File?`]);
+  });
   test('with all known ones when none is near', () => {
     expect(keysOf(server, { audit: 'x' })).toEqual([
       'options.audit: write one of: listen, timeout',

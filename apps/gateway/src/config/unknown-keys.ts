@@ -23,7 +23,7 @@ export function unknownKeys(
   return [...findParts(schema, value, path)].flatMap(({ path, knownKeys }): UnknownKey[] => {
     if (knownKeys === undefined) return [];
     const key = String(path.at(-1));
-    const near = nearest(key, knownKeys);
+    const near = knownKeys.find((name) => name === `${key}File`) ?? nearest(key, knownKeys);
     const problem = { path, message: 'unknown key', at: 'key' } as const;
     if (near !== undefined)
       return [{ ...problem, fix: `did you mean ${near}?`, meant: [...path.slice(0, -1), near] }];
