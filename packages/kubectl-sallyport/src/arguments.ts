@@ -50,11 +50,11 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     const { values, positionals } = parseArgs({
       args: [...words],
       options,
-      allowPositionals: maxPositionals > 0,
+      allowPositionals: true,
       strict: true,
     });
     if (positionals.length > maxPositionals)
-      throw new Error(`Unexpected argument '${positionals[maxPositionals]}'`);
+      throw new Error('Unexpected argument, which is not repeated here: it might be a password');
     const empty = Object.entries(values).find(([, value]) => value === '');
     if (empty !== undefined) throw new Error(`--${empty[0]} has no value`);
     return { values, positionals };

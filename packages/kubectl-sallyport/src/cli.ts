@@ -142,7 +142,7 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
   if (command === undefined) {
     const names = Object.keys(commands).join(', ');
     throw usageFailure(
-      `unknown command ${name}`,
+      'unknown command, which is not repeated here: it might be a password',
       `write one of ${names}, or see: kubectl sallyport --help`,
     );
   }

@@ -189,7 +189,11 @@ test.each([
   { words: ['login', '--password=secret'], code: 2, message: /there is no option --password/ },
   { words: ['login', '-p', 'secret'], code: 2, message: /there is no option --password/ },
   { words: ['token', '--what'], code: 2, message: /Unknown option '--what'/ },
-  { words: ['token', 'word'], code: 2, message: /Unexpected argument/ },
+  {
+    words: ['token', 'a-secret'],
+    code: 2,
+    message: /Unexpected argument, which is not repeated here: it might be a password\n/,
+  },
   { words: ['whoami', '--context='], code: 2, message: /--context has no value/ },
   { words: ['whoami', '-o', 'yaml'], code: 2, message: /--output must be json/ },
   { words: ['init'], code: 2, message: /init needs the URL/ },
@@ -217,10 +221,10 @@ test.each([
     message: /standard input is not a terminal/,
   },
   {
-    words: ['nothing'],
+    words: ['a-secret'],
     code: 2,
     message:
-      /unknown command nothing\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami/,
+      /unknown command, which is not repeated here: it might be a password\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami/,
   },
 ] as const)('$words ends with $code', async ({ words, code, message }) => {
   await using home = await temporaryFolder('token');

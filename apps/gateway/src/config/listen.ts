@@ -7,6 +7,8 @@ export interface ListenAddress {
   readonly port: number;
   /** True: a free port is taken if another process has this one. Never for an operator's address, whose callers know the port. */
   readonly orAnyPort?: true;
+  /** The option of `serve` that it is from, such as `--listen`. Left out: it is from the config. */
+  readonly option?: string | undefined;
 }
 
 const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';

@@ -127,10 +127,11 @@ const overridingOptions: Readonly<Record<string, string>> = {
   'admin.listen': '--admin-listen',
 };
 
-function describeTaken(setting: string): readonly [why: string, fix: string] {
+function describeTaken(setting: string, usedOption?: string): readonly [why: string, fix: string] {
   const option = overridingOptions[setting];
   const orOption = option === undefined ? '' : `, or with serve ${option} 127.0.0.1:PORT`;
-  return ['another process listens there', `stop it, or use another port in ${setting}${orOption}`];
+  const place = usedOption ?? `${setting}${orOption}`;
+  return ['another process listens there', `stop it, or use another port in ${place}`];
 }
 
 const causes: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
@@ -147,11 +148,11 @@ const causes: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
  *
  * @param setting the key of the address in the config, for the message
  * @returns the port, which the system chose if it was 0
- * @throws FixableError naming the setting and the address
+ * @throws FixableError naming the setting, or the option that overrides it, and the address
  */
 export async function listen(
   server: Server,
-  { host, port, orAnyPort }: ListenAddress,
+  { host, port, orAnyPort, option }: ListenAddress,
   setting: string,
 ): Promise<number> {
   server.listen({ host, port });
@@ -161,8 +162,8 @@ export async function listen(
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const isTaken = code === 'EADDRINUSE';
     if (isTaken && orAnyPort) return listen(server, { host, port: 0 }, setting);
-    const [cause, fix] = isTaken ? describeTaken(setting) : (causes[code] ?? [code]);
-    const problem = `${setting}: can't listen on ${authority(host, port)}: ${cause}`;
+    const [cause, fix] = isTaken ? describeTaken(setting, option) : (causes[code] ?? [code]);
+    const problem = `${option ?? setting}: can't listen on ${authority(host, port)}: ${cause}`;
     throw new FixableError(problem, fix, { cause: error });
   }
   return (server.address() as AddressInfo).port;

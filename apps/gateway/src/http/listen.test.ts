@@ -31,6 +31,15 @@ test.each([
   ).rejects.toMatchObject({ message });
 });
 
+test('an address of the command line is named by its option', async () => {
+  const address = { host: '127.0.0.1', port: await takePort(), option: '--listen' };
+  await expect(listen(newServer(), address, 'server.listen')).rejects.toMatchObject({
+    message:
+      `--listen: can't listen on 127.0.0.1:${address.port}: another process listens there: ` +
+      'stop it, or use another port in --listen',
+  });
+});
+
 test('a free port replaces a taken one only where the address allows it', async () => {
   const port = await takePort();
   const server = newServer();

@@ -221,7 +221,7 @@ async function listen(
     logger,
   });
   opened.defer(() => admin.close());
-  addresses.push({ ...config.admin.listen, port: admin.port });
+  addresses.push({ host: config.admin.listen.host, port: admin.port });
   const openFiles = await openFileLimit();
   const limits = connectionsWithin(openFiles, logger);
   const logins =
@@ -236,7 +236,7 @@ async function listen(
       logger,
     }));
   if (logins) opened.defer(() => logins.close());
-  if (config.login && logins) addresses.push({ ...config.login.listen, port: logins.port });
+  if (config.login && logins) addresses.push({ host: config.login.listen.host, port: logins.port });
   const reviews = await startReviewServer({
     settings: () => running.config.server,
     authenticate: (token, context) => running.generation.authenticate(token, context),
@@ -247,6 +247,6 @@ async function listen(
     ...(tls.server && { tls: tls.server }),
   });
   opened.move();
-  addresses.push({ ...config.server.listen, port: reviews.port });
+  addresses.push({ host: config.server.listen.host, port: reviews.port });
   return { reviews, admin, logins };
 }
