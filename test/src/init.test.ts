@@ -25,9 +25,12 @@ let gateway: Gateway;
 
 beforeAll(async () => {
   parent = await temporaryFolder('init');
-  made = await runCommand(['init', 'made', '--host', 'gw.example.com', '127.0.0.1', '::1'], {
-    cwd: parent,
-  });
+  made = await runCommand(
+    ['init', 'made', '--host', 'gw.example.com', '--host', '127.0.0.1', '--host', '::1'],
+    {
+      cwd: parent,
+    },
+  );
   folder = join(parent, 'made');
   // No output may contain it from here on: it is shown only this once.
   token = secret(/"token":"([^"]+)"/.exec(made.stdout)?.[1] ?? '');

@@ -2,11 +2,13 @@ import { userInfo } from 'node:os';
 import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  addressOption,
   digestOption,
   jtiOption,
   jtiText,
   operatorName,
   option,
+  repeatableOption,
   textOption,
   ttlOption,
 } from './options.ts';
@@ -136,20 +138,24 @@ describe('--digest', () => {
   });
 });
 
+test('an address says which option it is from', () => {
+  const address = { host: '127.0.0.1', port: 8080, option: '--listen' };
+  expect(parser(addressOption('--listen <address>', ''))('127.0.0.1:8080')).toEqual(address);
+});
+
 describe('a text', () => {
   test('is taken as it is, and a list in its order', () => {
     expect(parse(textOption('--user <name>', ''), '--user', ' jane')).toBe(' jane');
-    const groups = textOption('--group <group...>', '');
-    expect(parse(groups, '--group', 'dev', 'ops', '--group', 'qa')).toEqual(['dev', 'ops', 'qa']);
+    const groups = repeatableOption('--group <group>', '');
+    expect(parse(groups, '--group', 'dev', '--group', 'qa')).toEqual(['dev', 'qa']);
   });
 
   test.each(['', ' '])('%j is wrong usage, in a list too', (text) => {
     const message = (name: string) =>
       wrongUsage(`${name} is empty: give it a value, or leave it out`);
     expect(() => parse(textOption('--user <name>', ''), '--user', text)).toThrow(message('--user'));
-    expect(() => parse(textOption('--group <group...>', ''), '--group', 'dev', text)).toThrow(
-      message('--group'),
-    );
+    const groups = repeatableOption('--group <group>', '');
+    expect(() => parse(groups, '--group', 'dev', '--group', text)).toThrow(message('--group'));
   });
 });
 

@@ -82,19 +82,40 @@ export const option = {
   }),
 };
 
-/** Creates an option with a text, or with several. An empty text is refused: a script leaves it where a variable is not set. */
+/** Creates an option with a text. */
 export function textOption(
   flags: string,
   description: string,
   parse = (text: string) => text,
 ): Option {
   const created = new Option(flags, description);
-  return created.argParser<string | readonly string[]>((argument, values) => {
-    const text = parse(argument);
-    if (text.trim() === '')
-      throw new UsageError(`${created.long} is empty`, 'give it a value, or leave it out');
-    return created.variadic ? [...(values ?? []), text] : text;
-  });
+  return created.argParser((argument) => requireText(created, parse(argument)));
+}
+
+const repeatable = new WeakSet<Option>();
+
+/** Whether an option may be given several times. */
+export function isRepeatable(created: Option): boolean {
+  return repeatable.has(created);
+}
+
+/**
+ * Creates an option with a text that may be given several times. A list of commander (`<name...>`) also takes the words that follow,
+ * such as a token that someone typed, which is then printed as a value.
+ */
+export function repeatableOption(flags: string, description: string): Option {
+  const created = new Option(flags, `${description}; repeatable`);
+  repeatable.add(created);
+  return created.argParser<readonly string[]>((text, values = []) => [
+    ...values,
+    requireText(created, text),
+  ]);
+}
+
+/** Refuses an empty text: a script leaves it where a variable is not set. */
+function requireText({ long }: Option, text: string): string {
+  if (text.trim() !== '') return text;
+  throw new UsageError(`${long} is empty`, 'give it a value, or leave it out');
 }
 
 /** Creates `--by`: the person who is responsible for what a command changes. */
@@ -117,10 +138,11 @@ export function jtiText(jti: string): string {
 }
 
 export function addressOption(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
+  const created = new Option(flags, description);
+  return created.argParser((text) => {
     const parsed = parseListen(text);
-    if ('value' in parsed) return parsed.value;
-    throw new UsageError(parsed.problem, parsed.fix);
+    if ('value' in parsed) return { ...parsed.value, option: created.long };
+    throw new UsageError(`${created.long}: ${parsed.problem}`, parsed.fix);
   });
 }
 

@@ -26,7 +26,7 @@ test('init issues what it has issued', async () => {
   // `init` has no --config.
   const context = createTestContext({ config: join(folder, 'gateway.yaml') });
   const issue = () => reissue(context, pair, ['gw.example.com', '192.0.2.1'], place);
-  const ofInit = `sallyport init ${folder} --renew --host gw.example.com 192.0.2.1`;
+  const ofInit = `sallyport init ${folder} --renew --host gw.example.com --host 192.0.2.1`;
   expect(await issue()).toMatch(new RegExp(`^for a new certificate, run: .*${ofInit}$`));
   expect(
     await reissue(

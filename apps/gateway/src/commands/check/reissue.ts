@@ -33,7 +33,7 @@ export async function reissue(
   }: { readonly folder: string; readonly certificate: string; readonly option: string },
 ): Promise<string> {
   if (certFile === join(folder, certificate) && (await isFromInit(folder, certFile))) {
-    const words = ['init', folder, '--renew', option, ...hosts];
+    const words = ['init', folder, '--renew', ...hosts.flatMap((host) => [option, host])];
     return `for a new certificate, run: ${commandLine({ ...context, config: undefined }, words)}`;
   }
   const alternatives = hosts.map((host) => `${isIP(host) === 0 ? 'DNS' : 'IP'}:${host}`).join(',');

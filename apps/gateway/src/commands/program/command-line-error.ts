@@ -22,7 +22,7 @@ const minTokenLength = 16;
  */
 export function describeCommandLineError(
   text: string,
-  command: Pick<Command, 'name' | 'args' | 'opts' | 'registeredArguments'>,
+  command: Pick<Command, 'name' | 'args' | 'opts' | 'parent' | 'registeredArguments'>,
   { example, help, tokenCall }: CommandAdvice,
 ): ProblemWords {
   const see = `see: ${help}`;
@@ -36,8 +36,11 @@ export function describeCommandLineError(
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
     return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
-  if (/^error: unknown /.test(problem))
-    return { message: withoutSecrets(problem), fix: guess ? `did you mean ${guess}?` : see };
+  if (/^error: unknown /.test(problem)) {
+    const isOption = problem.startsWith('error: unknown option');
+    const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
+    return { message, fix: guess ? `did you mean ${guess}?` : see };
+  }
   if (problem.includes(' cannot be used with option '))
     return { message: problem, fix: 'leave one of them out' };
   return { message: problem, fix };
@@ -70,10 +73,14 @@ function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>):
   return `error: too many arguments: ${command.name()} takes only${operands} options. They are not repeated here, since they might be secrets`;
 }
 
-/** Commander quotes the whole word of an unknown option: `--token=…`. No command is as long as most tokens. */
+function describeUnknownCommand(command: Pick<Command, 'name' | 'parent'>): string {
+  const place = command.parent === null ? '' : ` after ${command.name()}`;
+  return `error: unknown command${place}. It is not repeated here, since it might be a secret`;
+}
+
+/** Commander quotes the whole word of an unknown option: `--token=…`. No option is as long as most tokens. */
 function withoutSecrets(problem: string): string {
   return problem
     .replace(/^(error: unknown option '-[^=]*=).*'$/s, "$1…'")
-    .replace(/^(error: unknown option) '[^=]{32,}'$/s, '$1, which is too long to be one')
-    .replace(/^(error: unknown command) '.{20,}'$/s, '$1, which is too long to be one');
+    .replace(/^(error: unknown option) '[^=]{32,}'$/s, '$1, which is too long to be one');
 }

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { addressOption, option, textOption } from '../options.ts';
+import { addressOption, option, repeatableOption, textOption } from '../options.ts';
 import type { Program } from './program.ts';
 
 /** Adds the commands that make a config, and run the gateway. */
@@ -7,9 +7,9 @@ export function addGatewayVerbs({ program, add }: Program): void {
   add(program, 'init', {
     description: 'create a config, certificates, and the kubeconfig that kube-apiserver needs',
     options: [
-      textOption(
-        '--host <host...>',
-        'names and IP addresses for the server certificate; kube-apiserver uses the first one (required without --renew)',
+      repeatableOption(
+        '--host <host>',
+        'name or IP address for the server certificate; kube-apiserver uses the first one (required without --renew)',
       ),
       textOption(
         '--redis <url>',
@@ -74,9 +74,9 @@ export function addCheckVerbs({ program, add }: Program): void {
       option.exact,
       option.config,
       option.output,
-      new Option(
-        '--audience <audience...>',
-        'audience of the review; repeatable (default: server.apiAudiences). Name the --api-audiences of kube-apiserver, or else its --service-account-issuer',
+      repeatableOption(
+        '--audience <audience>',
+        'audience of the review (default: server.apiAudiences). Name the --api-audiences of kube-apiserver, or else its --service-account-issuer',
       ).conflicts('user'),
     ],
     load: async () => (await import('../explain/explain.ts')).explain,

@@ -2,7 +2,7 @@ import { Command, type Option } from 'commander';
 import { manifest } from '../../base/package-files.ts';
 import { onTwoLines } from '../../config/problems.ts';
 import type { CommandContext } from '../context.ts';
-import { defaultConfigFile, option } from '../options.ts';
+import { defaultConfigFile, isRepeatable, option } from '../options.ts';
 import { type ExitCode, UsageError } from '../output.ts';
 import { exampleLine, exampleText } from '../printed-commands.ts';
 import { describeCommandLineError } from './command-line-error.ts';
@@ -101,7 +101,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
 
 /** Refuses an option that is given twice: commander takes the last, so `--user a --user b` would do nothing to a. */
 function refuseRepetition(command: Command, verbOption: Option): void {
-  if (!verbOption.required || verbOption.variadic) return;
+  if (!verbOption.required || isRepeatable(verbOption)) return;
   let count = 0;
   command.on(`option:${verbOption.name()}`, () => {
     count += 1;

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { operatorIn } from '../../testing/operator.ts';
 
 const trick = 'x\n  fix: evil\u001b[31m';
+const hiddenWord = 'It is not repeated here, since it might be a secret';
 const { run } = operatorIn('/nowhere');
 
 test('--help explains the command, and exits 0', async () => {
@@ -26,13 +27,18 @@ test.each(
 
 describe('an error of the command line says how to fix it', () => {
   test.each([
-    { line: 'chek', error: "unknown command 'chek'", fix: 'did you mean check?' },
+    { line: 'chek', error: `unknown command. ${hiddenWord}`, fix: 'did you mean check?' },
+    { line: 'help blok', error: `unknown command. ${hiddenWord}`, fix: 'did you mean block?' },
     {
       line: 'token lost',
-      error: "unknown command 'lost'",
+      error: `unknown command after token. ${hiddenWord}`,
       fix: 'did you mean list?',
     },
-    { line: 'token move', error: "unknown command 'move'", fix: 'see: sallyport token --help' },
+    {
+      line: 'token move',
+      error: `unknown command after token. ${hiddenWord}`,
+      fix: 'see: sallyport token --help',
+    },
     {
       line: 'check --colour',
       error: "unknown option '--colour'",
@@ -75,6 +81,11 @@ test.each([
   });
 });
 
+test.each(['--listen', '--admin-listen'])('a wrong value of %s names the option', async (name) => {
+  const { stderr } = await run(['serve', name, '8443']);
+  expect(stderr).toContain(`sallyport: ${name}: "8443" is not an address and a port up to 65535\n`);
+});
+
 describe('what might be a secret is not repeated', () => {
   const hidden = 'They are not repeated here, since they might be secrets';
   test.each([
@@ -85,7 +96,8 @@ describe('what might be a secret is not repeated', () => {
       line: 'init /etc/sallyport',
       error: `too many arguments: init takes only <dir> and options. ${hidden}`,
     },
-    { line: 'token', error: 'unknown command, which is too long to be one' },
+    { line: 'token', error: `unknown command after token. ${hiddenWord}` },
+    { line: 'help', error: `unknown command. ${hiddenWord}` },
     { line: 'explain --token', error: "unknown option '--token'" },
   ])('after $line', async ({ line, error }) => {
     // `run` throws when the secret is in the output.
@@ -97,6 +109,7 @@ describe('what might be a secret is not repeated', () => {
 
   test.each([
     { line: 'explain', call: 'explain' },
+    { line: 'explain --audience a', call: 'explain' },
     { line: 'explain --token', call: 'explain' },
     { line: 'explain --token=', call: 'explain' },
     { line: 'revoke', call: 'revoke --token' },
@@ -105,6 +118,7 @@ describe('what might be a secret is not repeated', () => {
     { line: 'block --for 1h --token', call: 'block --token --for 30d' },
     { line: 'unblock', call: 'unblock --token' },
     { line: 'token hash --user ci', call: 'token hash --user ci' },
+    { line: 'token hash --user ci --group dev --audience a', call: 'token hash --user ci' },
     { line: 'token hash', call: 'token hash --user ci' },
     { line: 'audit fingerprint', call: 'audit fingerprint' },
   ])(
@@ -146,7 +160,6 @@ describe('a terminal does not obey what is quoted, and it has no fix', () => {
       ['check', '--config', trick],
       ['check', '-o', trick],
       ['blocks', `--${trick}`],
-      [trick],
     ].map((words) => ({ words })),
   )('in $words', async ({ words }) => {
     const { stdout, stderr } = await run(words);

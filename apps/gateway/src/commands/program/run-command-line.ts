@@ -5,7 +5,7 @@ import { type ExitCode, exitCodes, UsageError } from '../output.ts';
 import { addBlockVerbs } from './block-verbs.ts';
 import { addFactorVerbs } from './factor-verbs.ts';
 import { addCheckVerbs, addGatewayVerbs } from './gateway-verbs.ts';
-import { createProgram } from './program.ts';
+import { createProgram, type Program } from './program.ts';
 import { addAuditVerb, addTokenVerbs } from './token-verbs.ts';
 
 /** Runs the command of `context.words` to its end. It never rejects: it prints what is wrong, and returns the exit status for it. */
@@ -21,11 +21,18 @@ export async function runCommandLine(context: CommandContext): Promise<ExitCode>
   addAuditVerb(program);
   addTokenVerbs(program);
   try {
-    await program.program.parseAsync(context.words, { from: 'user' });
+    await program.program.parseAsync(withKnownHelp(program, context.words), { from: 'user' });
     return exitCode;
   } catch (error) {
     return explainError(context, error);
   }
+}
+
+/** Commander answers `help blok` with the help of all commands. Without `help`, the word is refused, and the command that was meant is named. */
+function withKnownHelp({ program }: Program, words: readonly string[]): readonly string[] {
+  const [verb, name] = words;
+  if (verb !== 'help' || name === undefined) return words;
+  return program.commands.some((command) => command.name() === name) ? words : [name];
 }
 
 /** Prints what is wrong, and returns the exit status for it. */

@@ -1,5 +1,12 @@
 import { Option } from 'commander';
-import { byOption, digestOption, option, textOption, ttlOption } from '../options.ts';
+import {
+  byOption,
+  digestOption,
+  option,
+  repeatableOption,
+  textOption,
+  ttlOption,
+} from '../options.ts';
 import { required } from './entry-options.ts';
 import type { Program } from './program.ts';
 
@@ -7,10 +14,7 @@ const uid = textOption(
   '--uid <uid>',
   'Kubernetes UID: a stable ID, in case the username is reused',
 );
-const audience = textOption(
-  '--audience <audience...>',
-  'audience that the token is for; repeatable',
-);
+const audience = repeatableOption('--audience <audience>', 'audience that the token is for');
 const issuer = textOption(
   '--authenticator <name>',
   'authenticator that issues the tokens (required if the config has several)',
@@ -46,10 +50,10 @@ export function addTokenVerbs({ context, add, addFamily }: Program): void {
       ),
       required(ttlOption('lifetime, such as 8h or 30d, or `never` (required)', context.now)),
       uid,
-      textOption('--group <group...>', 'group of the user, without the group prefix; repeatable'),
-      new Option(
-        '--extra <key=value...>',
-        'extra user attributes (`user.extra`); repeatable, also with the same key',
+      repeatableOption('--group <group>', 'group of the user, without the group prefix'),
+      repeatableOption(
+        '--extra <key=value>',
+        'extra user attribute (`user.extra`); a key can have several values',
       ),
       audience,
       new Option(
@@ -90,7 +94,7 @@ export function addTokenVerbs({ context, add, addFamily }: Program): void {
     options: [
       required(textOption('--user <name>', 'user of the token (required)')),
       uid,
-      textOption('--group <group...>', 'group of the user; repeatable'),
+      repeatableOption('--group <group>', 'group of the user'),
       audience,
       ttlOption('lifetime, such as 8h or 30d (default: never expires)', context.now),
       new Option('--generate', 'generate a random token and print it once, instead of reading one'),

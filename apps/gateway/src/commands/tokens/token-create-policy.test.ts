@@ -19,7 +19,7 @@ describe('token create', () => {
     {
       name: 'too many groups',
       policy: { groups: { max: 1 } },
-      user: ['--user', 'jane', '--group', 'a', 'b'],
+      user: ['--user', 'jane', '--group', 'a', '--group', 'b'],
       rule: '2 groups, over groups.max 1',
     },
     {
@@ -64,7 +64,9 @@ describe('token create', () => {
       '8h',
       '--group',
       'dev-a',
+      '--group',
       'qa',
+      '--group',
       'ops',
     ]);
     expect(code).toBe(0);
@@ -81,7 +83,7 @@ describe('token create', () => {
       { ...staticAuthenticator, name: 'corp' },
     ];
     const { run } = await createPlace({ authenticators });
-    const words = ['create', '--user', 'jane', '--group', 'qa', 'ops', '--ttl', '8h'];
+    const words = ['create', '--user', 'jane', '--group', 'qa', '--group', 'ops', '--ttl', '8h'];
     const { code, stderr } = await run(words);
     expect(code).toBe(0);
     expect(stderr).toMatch(

@@ -40,6 +40,7 @@ describe('token create', () => {
       '7',
       '--extra',
       'team=a',
+      '--extra',
       'team=b=c',
       '--extra',
       'x/y=z',
