@@ -357,5 +357,9 @@ export type FileConfig = Immutable<z.output<typeof fileSchema>>;
 
 /** Returns the schema for editors and for the search for unknown keys. It allows any options of plugins. */
 export function fileJsonSchema(): JsonSchema {
-  return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
+  jsonSchema ??= z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
+  return jsonSchema;
 }
+
+/** Made at its first use: it takes as long as the rest of a load, and each load needs it several times. */
+let jsonSchema: JsonSchema | undefined;
