@@ -56,7 +56,7 @@ export function block(context: CommandContext, options: BlockOptions): Promise<E
   const effect: MissedEffect = {
     undone: `${subject} is not blocked: nothing was written`,
     doubtful: `${subject} might not be blocked`,
-    ways: listRemainingWays(options),
+    ways: listRemainingWays(context, options),
   };
   return explainWithoutRedis(context, options, effect, () => blockSubject(context, options));
 }

@@ -6,7 +6,7 @@ import { MissingCacheRedisError } from '../connections.ts';
 import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { printJson } from '../output.ts';
-import { helpdeskScript } from '../printed-commands.ts';
+import { commandLine, helpdeskScript, userWords } from '../printed-commands.ts';
 import type { EntryOptions } from '../users/subject.ts';
 
 /** A way to keep a user out that needs no Redis. */
@@ -28,6 +28,9 @@ export interface MissedEffect {
 /** The section that has all ways, and how long each takes. */
 const section = 'docs/block-and-revoke.md#while-redis-is-down';
 
+const findBindings = 'kubectl get clusterrolebindings,rolebindings -A -o wide | grep -F';
+const deleteBinding = 'kubectl delete -n NAMESPACE BINDING';
+
 /** Names what a command is about, before its token is read and its config is loaded. */
 export function nameOptions({ user, group, digest, jti, sid, all: isAll }: EntryOptions): string {
   if (isAll) return 'all users';
@@ -37,19 +40,27 @@ export function nameOptions({ user, group, digest, jti, sid, all: isAll }: Entry
 }
 
 /** Returns the ways that are left to keep a user, a group, or the unknown user of a token out. */
-export function listRemainingWays({
-  user,
-  group,
-  all: isAll,
-}: EntryOptions): readonly RemainingWay[] {
+export function listRemainingWays(
+  context: CommandContext,
+  { user, group, exact: isExact, all: isAll }: EntryOptions,
+): readonly RemainingWay[] {
   const name = user ?? group;
-  const unbind: RemainingWay = {
-    effect: `remove the rights of ${name === undefined ? 'the user' : printable(name)} immediately: delete each binding that this finds`,
-    commands: [
-      `kubectl get clusterrolebindings,rolebindings -A -o wide | grep -F -e ${name === undefined ? 'NAME' : printable(shellQuoted(name))}`,
-      'kubectl delete -n NAMESPACE BINDING',
-    ],
-  };
+  const subject = name === undefined ? 'the user' : printable(name);
+  const pattern = name === undefined ? 'NAME' : printable(shellQuoted(name));
+  const unbind: RemainingWay =
+    group === undefined
+      ? {
+          effect: `remove the rights of ${subject} and of their groups, which the first command shows, immediately: delete each binding that the second one finds. That of a group is for all its members`,
+          commands: [
+            commandLine(context, ['explain', ...(user ? userWords(user, isExact) : [])]),
+            `${findBindings} -e ${pattern} -e GROUP`,
+            deleteBinding,
+          ],
+        }
+      : {
+          effect: `remove the rights of ${subject} immediately: delete each binding that this finds`,
+          commands: [`${findBindings} -e ${pattern}`, deleteBinding],
+        };
   const stop: RemainingWay = {
     effect:
       'let no one in by a token of this gateway, after at most 2m10s: stop all gateways. Client certificates still work',

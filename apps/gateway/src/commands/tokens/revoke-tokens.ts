@@ -192,7 +192,7 @@ async function forget(
     const missed: MissedEffect = {
       undone: 'the replicas did not learn of it, so they keep their cached answers',
       doubtful: 'not all replicas might have learned of it, and others keep their cached answers',
-      ways: listRemainingWays(options),
+      ways: listRemainingWays(context, options),
     };
     const {
       effect: missedEffect,

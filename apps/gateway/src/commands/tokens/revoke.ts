@@ -24,7 +24,7 @@ export async function revoke(context: CommandContext, options: EntryOptions): Pr
   // Only --all can do nothing without the cache Redis.
   const effect: MissedEffect = {
     undone: 'no replica clears what it has cached: nothing was written',
-    ways: listRemainingWays(options),
+    ways: listRemainingWays(context, options),
   };
   return explainWithoutRedis(context, options, effect, () => revokeSubject(context, options));
 }
