@@ -82,3 +82,21 @@ export const acknowledgement = z
         'write words of the warning, such as the name of an authenticator or a file',
       );
   });
+
+/**
+ * Whether an entry of `check.acknowledge` covers a warning: `corp` is not in a warning about `corp-eu`.
+ *
+ * @param text the name of the check and what it found, such as `config: gateway.yaml:9:3: …`
+ */
+export function coversWarning(
+  { warning, about }: Readonly<z.output<typeof acknowledgement>>,
+  name: WarningName,
+  text: string,
+): boolean {
+  if (name !== warning) return false;
+  if (about === undefined) return true;
+  const pieces = text.split(about);
+  return pieces.slice(1).some((next, index) => {
+    return !/[\w-]$/.test(pieces[index] ?? '') && !/^[\w-]/.test(next);
+  });
+}

@@ -26,8 +26,9 @@ import { renderMetrics } from '../observe/metrics/plugin-metrics.ts';
 import { createRefusedReloads } from '../observe/metrics/refused-reloads.ts';
 import { startReviewServer } from '../review/review-server.ts';
 import { createGeneration } from './generation.ts';
+import { logCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
 import { createObservers, type Observers } from './observers.ts';
-import { createReloader, logCertificateWarnings, logConfigWarnings } from './reload.ts';
+import { createReloader } from './reload.ts';
 import { createRunningGeneration } from './running.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
 

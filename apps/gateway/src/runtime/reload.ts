@@ -9,6 +9,7 @@ import type { LoginServer } from '../login/login-server.ts';
 import { listCertificates, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReviewServer } from '../review/review-server.ts';
 import type { Generation } from './generation.ts';
+import { logCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
 import type { Observers } from './observers.ts';
 import type { RunningGeneration } from './running.ts';
 import type { SharedState } from './shared-state.ts';
@@ -219,15 +220,6 @@ async function swap(
   logger.info({ file: config.file, cause, authenticators }, 'config reloaded');
   logConfigWarnings(config, logger);
   void old.retire(old.config.server.reviewTimeout + restGrace);
-}
-
-export function logConfigWarnings({ warnings }: GatewayConfig, logger: Logger): void {
-  for (const problem of warnings) logger.warn({ problem }, 'config warning');
-}
-
-export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger: Logger): void {
-  for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])])
-    logger.warn({}, warning);
 }
 
 /** Keeps the addresses, and whether there is TLS on them, until a restart, and logs that. */

@@ -1,3 +1,4 @@
+import { coversWarning } from '../../config/acknowledgements.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { type NamedFinding, toPlacedWarning } from '../finding.ts';
 
@@ -41,12 +42,7 @@ export function acknowledge(
   ];
 }
 
-/** Whether an entry covers a finding: `corp` is not in a warning about `corp-eu`. */
-function covers({ warning, about }: Acknowledgement, finding: NamedFinding): boolean {
-  if (finding.result !== 'warning' || finding.name !== warning) return false;
-  if (about === undefined) return true;
-  const pieces = `${finding.check}: ${finding.detail}`.split(about);
-  return pieces.slice(1).some((next, index) => {
-    return !/[\w-]$/.test(pieces[index] ?? '') && !/^[\w-]/.test(next);
-  });
+function covers(entry: Acknowledgement, finding: NamedFinding): boolean {
+  if (finding.result !== 'warning') return false;
+  return coversWarning(entry, finding.name, `${finding.check}: ${finding.detail}`);
 }
