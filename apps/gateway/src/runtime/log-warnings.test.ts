@@ -12,7 +12,12 @@ test('each config warning is logged, and those that check.acknowledge covers are
     message: 'a password is written here',
   }));
   const acknowledge = (warning: 'config' | 'plugin', about: string) => {
-    return { warning, about, reason: 'a lab', problem: () => ({ file: '', path: '', message: '' }) };
+    return {
+      warning,
+      about,
+      reason: 'a lab',
+      problem: () => ({ file: '', path: '', message: '' }),
+    };
   };
   const acknowledgements: GatewayConfig['acknowledgements'] = [
     acknowledge('config', 'options.a'),

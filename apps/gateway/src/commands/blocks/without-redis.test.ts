@@ -100,10 +100,28 @@ test('a block that may have been written is not called undone', () => {
   );
 });
 
-test('rights that are missing are not a Redis to start', () => {
-  const problem = new RedisProblem('permission', 'the user is not allowed to do this (HSET)');
-  const { fix } = describeWithoutRedis(createTestContext({}), { undone: 'not blocked' }, problem);
-  expect(fix).toMatch(/^correct the username, password or rights of cache\.redis/);
+describe('a Redis that answers', () => {
+  const way = { effect: 'stop all gateways', commands: ['systemctl stop sallyport'] };
+  const describeProblem = (problem: Error) =>
+    describeWithoutRedis(createTestContext({}), { undone: 'not blocked', ways: [way] }, problem);
+
+  test('is not to be started where rights are missing, and no other way is needed', () => {
+    const problem = new RedisProblem('permission', 'the user is not allowed to do this (HSET)');
+    const { fix, json } = describeProblem(problem);
+    expect(fix).toMatch(/^correct the username, password or rights of cache\.redis.* again$/);
+    expect(json.ways).toEqual([]);
+  });
+
+  test('needs what the error says where it refuses the entry', () => {
+    const full = new FixableError('the revocation list is full', 'end a block');
+    expect(describeProblem(full)).toMatchObject({ fix: 'end a block', json: { ways: [] } });
+    expect(describeProblem(new Error('a bug')).fix).toBeUndefined();
+  });
+
+  test('is not the one whose password is refused: no command gets in', () => {
+    const refused = new RedisProblem('authentication', 'it refuses the username or the password');
+    expect(describeProblem(refused).json.ways).toEqual([way]);
+  });
 });
 
 test('the helpdesk is sent to an administrator', async () => {

@@ -94,36 +94,50 @@ export async function explainWithoutRedis<Result>(
   }
 }
 
-/** Says what it means that the cache Redis failed: in words, and as JSON. */
+/**
+ * Says what it means that an entry could not be published: in words, and as JSON. The ways that are left are only for a Redis that can't
+ * be used. One that answers, with a list that is full or rights that are missing, needs what its error says.
+ */
 export function describeWithoutRedis(
   context: CommandContext,
-  { undone, doubtful = undone, ways: remainingWays = [] }: MissedEffect,
+  { undone, doubtful = undone, ways = [] }: MissedEffect,
   error: unknown,
 ) {
   const { message: reason, fix = proposeFix(error) } = describeError(error);
   const effect = isPublishedInPart(error) ? doubtful : undone;
+  const remainingWays = isRedisUnusable(error) ? ways : [];
+  const fixes = [...(fix === undefined ? [] : [fix]), ...describeWays(context, remainingWays)];
   return {
     effect,
     reason,
-    fix: [fix, ...describeWays(context, remainingWays)].join('\n'),
+    fix: fixes.length === 0 ? undefined : fixes.join('\n'),
     json: { effect, reason, fix, ways: remainingWays },
   };
 }
 
 function isOfRedis(error: unknown): boolean {
-  return (
-    error instanceof RedisProblem ||
-    error instanceof MissingCacheRedisError ||
-    isPublishedInPart(error)
-  );
+  return error instanceof MissingCacheRedisError || findRedisProblem(error) !== undefined;
+}
+
+function isRedisUnusable(error: unknown): boolean {
+  const problem = findRedisProblem(error);
+  return problem === undefined
+    ? error instanceof MissingCacheRedisError
+    : !['permission', 'type'].includes(problem.kind);
+}
+
+function findRedisProblem(error: unknown): RedisProblem | undefined {
+  const cause = isPublishedInPart(error) ? error.cause : error;
+  return cause instanceof RedisProblem ? cause : undefined;
 }
 
 /** Whether Redis failed when the entry might have been written (engine/revocation/publish.ts, confirmation.ts). */
-function isPublishedInPart(error: unknown): boolean {
+function isPublishedInPart(error: unknown): error is FixableError {
   return error instanceof FixableError && error.cause instanceof RedisProblem;
 }
 
-function proposeFix(error: unknown): string {
+function proposeFix(error: unknown): string | undefined {
+  if (!isOfRedis(error)) return undefined;
   const isOfRights =
     error instanceof RedisProblem && ['permission', 'authentication'].includes(error.kind);
   return isOfRights
