@@ -17,11 +17,11 @@ export class UnusableFileError extends Error {
   /** How to fix it if the config names the file. Left out if the reason says it, or no fix is known. */
   readonly fix?: string;
 
-  constructor(file: string, reason: string, fix?: string) {
+  constructor(file: string, reason: string, fix?: string, isWrongPath = false) {
     super(`${file} ${reason}`);
     this.reason = reason;
-    this.isWrongPath = fix?.endsWith(wherePathsStart) ?? false;
-    if (fix !== undefined) this.fix = fix;
+    this.isWrongPath = isWrongPath;
+    if (fix !== undefined) this.fix = isWrongPath ? fix + wherePathsStart : fix;
   }
 }
 
@@ -73,15 +73,15 @@ export async function readBytes(file: string, limit: number): Promise<Buffer> {
     const { code = '', message } = error as NodeJS.ErrnoException;
     if (code === 'EACCES')
       throw new UnusableFileError(file, `can't be read: ${denied}`, await howToRead(file));
-    const [reason, fix] = wordings[code] ?? [code || message, undefined];
-    throw new UnusableFileError(file, `can't be read: ${reason}`, fix);
+    const [reason = code || message, fix] = wrongPaths[code] ?? [];
+    throw new UnusableFileError(file, `can't be read: ${reason}`, fix, code in wrongPaths);
   }
 }
 
 async function readWhole(file: string, handle: FileHandle, limit: number): Promise<Buffer> {
   const stats = await handle.stat();
   if (stats.isDirectory())
-    throw new UnusableFileError(file, 'is a folder', `name a file in it${wherePathsStart}`);
+    throw new UnusableFileError(file, 'is a folder', 'name a file in it', true);
   if (!stats.isFile()) {
     throw new UnusableFileError(
       file,
@@ -117,7 +117,7 @@ export function choosePieceSize(size: number, max: number): number {
 
 export const denied = 'permission denied for the user that runs the gateway';
 
-const wordings: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
-  ENOENT: ['there is no such file', `create it, or fix the path${wherePathsStart}`],
-  ENOTDIR: ['a part of its path is a file, not a folder', `fix the path${wherePathsStart}`],
+const wrongPaths: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
+  ENOENT: ['there is no such file', 'create it, or fix the path'],
+  ENOTDIR: ['a part of its path is a file, not a folder', 'fix the path'],
 };
