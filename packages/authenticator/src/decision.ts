@@ -18,6 +18,7 @@ export const rejectionReasons = [
   'throttled',
   'blocked',
   'second-factor',
+  'sealing-key-removed',
 ] as const;
 
 /** One of {@link rejectionReasons}. */

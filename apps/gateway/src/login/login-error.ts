@@ -68,12 +68,10 @@ export class LoginError extends Error {
   }
 }
 
-export function noSession(): LoginError {
-  return new LoginError(
-    401,
-    'no-session',
-    'there is no such session, or it has ended: log in again',
-  );
+export function noSession(
+  message = 'there is no such session, or it has ended: log in again',
+): LoginError {
+  return new LoginError(401, 'no-session', message);
 }
 
 /**

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { digestToken } from '../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import type { LoginService } from './login-service.ts';
-import { logOut, logOutEverywhere } from './own-sessions.ts';
+import { currentSession, logOut, logOutEverywhere } from './own-sessions.ts';
 
 const texts = createSessionTexts([]);
 const session: Session = {
@@ -37,7 +37,13 @@ function createStore(tokens: readonly string[], unconfirmed: readonly string[] =
     revoked.includes(one.digest) ? { ...one, revoked: { at: new Date(0) } } : one;
   const service = {
     texts,
-    sessions: { recognizes: () => true },
+    config: { clusters: {} },
+    sessions: {
+      recognizes: () => true,
+      authenticator: {
+        authenticate: async () => ({ kind: 'rejected', reason: 'sealing-key-removed' }),
+      },
+    },
     issuer: {
       async *list({ digest }: { digest?: string }) {
         yield* all.filter((one) => digest === undefined || one.digest === digest).map(now);
@@ -145,4 +151,14 @@ test('logouts that no replica of the store has confirmed are counted and logged'
     unconfirmed: 2,
   });
   expect(all.warned).toEqual([[{ sessions: 2 }, text]]);
+});
+
+test('a session of a removed sealing key has ended for its user, and the log says why', async () => {
+  const { service, warned } = createStore([]);
+  await expect(currentSession(service, 'own', signal)).rejects.toMatchObject({
+    status: 401,
+    code: 'no-session',
+    message: 'the key that sealed this session was removed: log in again',
+  });
+  expect(warned).toEqual([[{}, 'session refused: its sealing key was removed']]);
 });

@@ -22,6 +22,10 @@ export async function currentSession(service: LoginService, token: string, signa
       logger.debug({ reason: service.describeProblem(error) }, 'a session could not be checked');
       throw createUnavailableError('the session');
     });
+  if (decision.kind === 'rejected' && decision.reason === 'sealing-key-removed') {
+    logger.warn({}, 'session refused: its sealing key was removed');
+    throw noSession('the key that sealed this session was removed: log in again');
+  }
   if (decision.kind !== 'authenticated') throw noSession();
   const digest = digestToken(token);
   const session = decision.session === undefined ? undefined : texts.read(digest, decision.session);

@@ -319,7 +319,7 @@ function sessionParts(
       ? users.get(session.authenticator)
       : findProvider(providers, session)?.users;
   return {
-    texts: createSessionTexts(cache.redis?.sealingKeys ?? []),
+    texts: createSessionTexts(cache.redis?.sealingKeys ?? [], systemClocks.wall),
     clusters: login?.clusters ?? {},
     hasEnded: (token) => ended?.has(token) === true,
     findSessionUsers,

@@ -52,9 +52,17 @@ const schema = z.strictObject({
 /** The facts of the login that a session is based on. They are written when a user logs in, and never changed. */
 export type Session = Readonly<z.infer<typeof schema>>;
 
-/** A text begins with one of these, which say how to read the rest. */
-const sealed = 's1.';
-const plain = 'p1.';
+/** The tag of a text that no key seals. */
+const plain = 'plain';
+
+/**
+ * A text is a head and a body, `s2.TAG.TIME.BODY`: the tag of the key that seals the body, and when it was written, in milliseconds
+ * since 1970. The seal binds the head.
+ */
+const shape = /^(s2\.(plain|[0-9a-f]{16})\.(\d{1,15})\.)([\w-]+)$/;
+
+/** Replicas get a new key one after the other. After this time, in milliseconds, each one has the keys of the others. */
+const rolloutTime = 10 * 60_000;
 
 export type SessionTexts = ReturnType<typeof createSessionTexts>;
 
@@ -65,28 +73,56 @@ export type SessionTexts = ReturnType<typeof createSessionTexts>;
  * a key they can: then that Redis decides who gets in, as it does for all tokens in it.
  *
  * @param secrets `cache.redis.sealingKeys`: the first key seals, all open. Empty: nothing is sealed
+ * @param now the wall clock, in milliseconds since 1970
  */
-export function createSessionTexts(secrets: readonly Uint8Array[]) {
-  const keys = secrets.map((secret) => createSealingKey(secret).derive('sessions'));
-  const [sealingKey] = keys;
+export function createSessionTexts(secrets: readonly Uint8Array[], now: () => number = Date.now) {
+  const loadedAt = now();
+  const sealed = secrets.map(createTaggedKey);
+  // If there is a key, a text that is not sealed was not written by a gateway.
+  const keys = new Map<string, Uint8Array | undefined>(
+    sealed.length > 0 ? sealed : [[plain, undefined]],
+  );
+  const [[writingTag, writingKey] = [plain, undefined]] = keys;
   return {
     /** @param digest the digest of its token: the text is valid for no other token */
     write(digest: string, session: Session): string {
       const json = Buffer.from(JSON.stringify(session));
-      if (sealingKey === undefined) return plain + json.toString('base64url');
-      return sealed + seal(sealingKey, digest, json).toString('base64url');
+      const head = `s2.${writingTag}.${now()}.`;
+      const body = writingKey === undefined ? json : seal(writingKey, head + digest, json);
+      return head + body.toString('base64url');
     },
     /** @returns undefined if the text was not written by a gateway with one of these keys for this token */
     read(digest: string, sessionText: string): Session | undefined {
-      // If there is a key, a text that is not sealed was not written by a gateway.
-      const start = sealingKey === undefined ? plain : sealed;
-      if (!sessionText.startsWith(start)) return undefined;
-      const bytes = Buffer.from(sessionText.slice(start.length), 'base64url');
-      if (sealingKey === undefined) return parse(bytes);
-      const opened = keys.map((key) => open(key, digest, bytes)).find((json) => json !== undefined);
-      return opened && parse(opened);
+      const parts = split(sessionText);
+      if (parts === undefined || !keys.has(parts.tag)) return undefined;
+      const key = keys.get(parts.tag);
+      const json = key === undefined ? parts.body : open(key, parts.head + digest, parts.body);
+      return json && parse(json);
+    },
+    /**
+     * Says whether a text can't be read because its key was removed from this config. A key that this config never had can be one
+     * that other replicas got first: until `rolloutTime` has passed, a text that is newer than this config can be of such a key.
+     *
+     * No one can verify the head of such a text. Who can write one can delete the record as well, and the user is refused by either.
+     */
+    isKeyRemoved(sessionText: string): boolean {
+      const parts = split(sessionText);
+      if (parts === undefined || keys.has(parts.tag)) return false;
+      // If the writer's clock is some seconds behind, this is wrong for the first seconds after a load: a user logs in once more.
+      return parts.writtenAt < Math.max(loadedAt, now() - rolloutTime);
     },
   };
+}
+
+function createTaggedKey(secret: Uint8Array): [tag: string, key: Uint8Array] {
+  const key = createSealingKey(secret);
+  return [key.tag, key.derive('sessions')];
+}
+
+function split(sessionText: string) {
+  const [, head, tag, time, body] = shape.exec(sessionText) ?? [];
+  if (head === undefined || tag === undefined || body === undefined) return undefined;
+  return { head, tag, writtenAt: Number(time), body: Buffer.from(body, 'base64url') };
 }
 
 function parse(json: Buffer): Session | undefined {

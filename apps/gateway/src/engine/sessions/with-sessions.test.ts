@@ -205,6 +205,21 @@ describe('a session', () => {
     expect(asked).toEqual([]);
   });
 
+  test('of a removed sealing key is refused without a name, and says that its user must log in again', async () => {
+    const decision = { ...recorded(), session: `s2.${'a'.repeat(16)}.1000.e30` } as Decision;
+    const { layer, context, asked, refused } = createSessionLayer({ inner: () => decision });
+    const steps: string[] = [];
+    const trace = (step: string) => steps.push(step);
+    expect(await layer.authenticate(token, { ...context, trace })).toEqual({
+      kind: 'rejected',
+      reason: 'sealing-key-removed',
+    });
+    expect([asked, refused]).toEqual([[], []]);
+    expect(steps).toEqual([
+      'the session was sealed with a key that is not in cache.redis.sealingKeys now: its user must log in again',
+    ]);
+  });
+
   test('says that it is stale, and nothing of other caches of its user', async () => {
     const failure = new AuthenticatorError('unavailable', 'down');
     let source: 'memory' | 'stale' = 'memory';
@@ -269,7 +284,7 @@ describe('what is no session could not be checked:', () => {
       what: 'a text of another token',
       decision: {
         ...recorded(),
-        session: texts.write(digestToken('other'), session).replace('p1', 's1'),
+        session: texts.write(digestToken('other'), session).replace('s2', 's1'),
       },
     },
   ] as const)('$what', async ({ decision }) => {

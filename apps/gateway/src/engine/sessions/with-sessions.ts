@@ -50,8 +50,8 @@ export function withSessions(
 ): Authenticator {
   const { texts, clusters, findSessionUsers, isFactorMissing, onRefused, keyPrefix, now } =
     dependencies;
-  const open = memoize((decision: Authenticated, token: string) =>
-    readSession(texts, decision.session, digestToken(token)),
+  const open = memoize(({ session: text }: Authenticated, token: string) =>
+    text === undefined ? undefined : texts.read(digestToken(token), text),
   );
 
   function decide(
@@ -61,6 +61,7 @@ export function withSessions(
   ): Decision | Promise<Decision> {
     if (decision.kind !== 'authenticated') return decision;
     const session = open(decision, token);
+    if (session === undefined) return refuseUnreadable(texts, decision.session, token, context);
     if (session.until <= now())
       return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
     const { name: subject } = session;
@@ -149,16 +150,25 @@ function decideAboutUser(
   });
 }
 
-/** @throws AuthenticatorError unless the text is that of a session, and was written for this token */
-function readSession(texts: SessionTexts, text: string | undefined, digest: string): Session {
-  const session = text === undefined ? undefined : texts.read(digest, text);
-  if (session !== undefined) return session;
+/** Refuses what can't be read as a session because its key was removed. @throws AuthenticatorError for every other text */
+function refuseUnreadable(
+  texts: SessionTexts,
+  text: string | undefined,
+  token: string,
+  { trace }: LinkContext,
+): Decision {
+  if (text !== undefined && texts.isKeyRemoved(text)) {
+    trace?.(
+      'the session was sealed with a key that is not in cache.redis.sealingKeys now: its user must log in again',
+    );
+    return { kind: 'rejected', reason: 'sealing-key-removed' };
+  }
   const problem =
     text === undefined
       ? 'is not a session: only tokens of the login server are accepted here'
       : 'was not written by a gateway with these sealing keys for this token';
   throw new AuthenticatorError(
     'failed',
-    `the record of the token with the SHA-256 ${digest} ${problem}`,
+    `the record of the token with the SHA-256 ${digestToken(token)} ${problem}`,
   );
 }
