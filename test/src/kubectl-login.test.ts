@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAuthority } from '@sallyport/test-servers/certificates';
@@ -14,6 +15,7 @@ import {
   logIn,
   newDesk,
   tokenOf,
+  typePassword,
   untilRefused,
 } from './testing/kubectl-user.ts';
 import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
@@ -149,6 +151,33 @@ test('after a 401 the session is not trusted, and is forgotten when the server s
   expect(first.stderr).toContain('fix: run: kubectl sallyport login\n');
   await logIn(desk, site.place.people.alice);
   expect(await desk.kubectl(getNamespaces)).toEqual(done);
+});
+
+test('when the sealing key of its session is removed, kubectl asks for the password again', async () => {
+  const desk = await loggedIn(site);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
+  const { config, people } = site.place;
+  const { redis } = config.cache as { readonly redis: object };
+  const [gateway] = site.gateways as [Gateway];
+  await gateway.write('secrets/new-key', secret(randomBytes(32).toString('base64')));
+  const sealingKeys = [{ file: 'secrets/new-key' }];
+  await gateway.configure({ ...config, cache: { redis: { ...redis, sealingKeys } } });
+  await gateway.reload();
+  try {
+    // The plugin gives kubectl the session unchecked. kubectl runs it again after the 401, but does not repeat its request.
+    await setTimeOfUse(desk, Date.now() - 60_000);
+    const run = desk.terminal('kubectl get namespaces -o name');
+    await typePassword(run, people.alice);
+    expect([await run.ended, run.shown()]).toEqual([
+      1,
+      expect.stringMatching(/Password of alice: \r\nerror: You must be logged in to the server /),
+    ]);
+    expect(await desk.kubectl(getNamespaces)).toEqual(done);
+    await gateway.waitForLog('session refused: its sealing key was removed');
+  } finally {
+    await gateway.configure(config);
+    await gateway.reload();
+  }
 });
 
 test('a session that was not used for a while is not trusted', async () => {

@@ -265,7 +265,7 @@ describe.concurrent('a session', () => {
     const states = (all as { tokens: ListedToken[] }).tokens.map(({ state }) => state);
     expect(states.filter((state) => state !== 'revoked')).toEqual(['sealed with other keys']);
     expect((await stranger.run(['explain', '--user', 'corp:eve'])).stdout).toMatch(
-      /\nno sessions\n1 session was sealed with other keys .* so a gateway with this config refuses it\. To find the gateway with other keys: .* check --config /,
+      /\nno sessions\n1 session was sealed with other keys .* so a gateway with this config refuses it\. If those keys were removed, the user must log in again\. Otherwise, find the gateway with other keys: .* check --config /,
     );
     expect(await operator.json('explain', '--user', 'corp:eve')).toMatchObject({
       authenticators: [

@@ -1,8 +1,10 @@
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { createClient, execInfo } from './testing/client.ts';
+import { localServer } from './testing/local-server.ts';
 
 /** A server that is unavailable. */
 const config = { login: 'https://127.0.0.1:1', cluster: 'prod' };
@@ -23,6 +25,23 @@ test('a cached session is given to kubectl while its server is away, with an end
     kind: 'ExecCredential',
     status: { token: 'sp_cached', expirationTimestamp: end },
   });
+});
+
+test('an unused session is forgotten when its server answers 401, and kept when it answers 503', async () => {
+  await using home = await temporaryFolder('token');
+  let status = 503;
+  const url = await localServer((_request, response) => response.writeHead(status).end());
+  const client = createClient(home.path);
+  const file = client.cacheSession({ url, cluster: 'prod' });
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  const isKept = async () => {
+    await utimes(file, hourAgo, hourAgo);
+    const { code } = await client.run(['token'], execInfo({ login: url, cluster: 'prod' }));
+    return [code, existsSync(file)];
+  };
+  expect(await isKept()).toEqual([0, true]);
+  status = 401;
+  expect(await isKept()).toEqual([1, false]);
 });
 
 test('a session in its last 30 s is not used', async () => {

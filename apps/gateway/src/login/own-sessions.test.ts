@@ -38,12 +38,7 @@ function createStore(tokens: readonly string[], unconfirmed: readonly string[] =
   const service = {
     texts,
     config: { clusters: {} },
-    sessions: {
-      recognizes: () => true,
-      authenticator: {
-        authenticate: async () => ({ kind: 'rejected', reason: 'sealing-key-removed' }),
-      },
-    },
+    sessions: { recognizes: () => true },
     issuer: {
       async *list({ digest }: { digest?: string }) {
         yield* all.filter((one) => digest === undefined || one.digest === digest).map(now);
@@ -153,12 +148,24 @@ test('logouts that no replica of the store has confirmed are counted and logged'
   expect(all.warned).toEqual([[{ sessions: 2 }, text]]);
 });
 
-test('a session of a removed sealing key has ended for its user, and the log says why', async () => {
+test.each([
+  {
+    what: 'whose sealing key was removed has ended for its user',
+    answer: async () => ({ kind: 'rejected', reason: 'sealing-key-removed' }),
+    error: { status: 401, message: 'the key that sealed this session was removed: log in again' },
+    line: [{}, 'session refused: its sealing key was removed'],
+  },
+  {
+    what: 'that could not be checked continues for its user',
+    answer: () => Promise.reject('down'),
+    error: { status: 503, message: "the session can't be asked now: try again later" },
+    line: [{ reason: 'down' }, 'session could not be checked'],
+  },
+])('a session $what, and the log says why', async ({ answer, error, line }) => {
   const { service, warned } = createStore([]);
-  await expect(currentSession(service, 'own', signal)).rejects.toMatchObject({
-    status: 401,
-    code: 'no-session',
-    message: 'the key that sealed this session was removed: log in again',
-  });
-  expect(warned).toEqual([[{}, 'session refused: its sealing key was removed']]);
+  const sessions = { ...service.sessions, authenticator: { authenticate: answer } };
+  await expect(
+    currentSession({ ...service, sessions } as LoginService, 'own', signal),
+  ).rejects.toMatchObject(error);
+  expect(warned).toEqual([line]);
 });

@@ -19,7 +19,7 @@ export async function currentSession(service: LoginService, token: string, signa
   const decision = await Promise.resolve()
     .then(() => sessions.authenticator.authenticate(token, { audiences, signal }))
     .catch((error: unknown) => {
-      logger.debug({ reason: service.describeProblem(error) }, 'a session could not be checked');
+      logger.warn({ reason: service.describeProblem(error) }, 'session could not be checked');
       throw createUnavailableError('the session');
     });
   if (decision.kind === 'rejected' && decision.reason === 'sealing-key-removed') {

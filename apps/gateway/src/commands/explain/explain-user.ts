@@ -305,7 +305,7 @@ function sessionLine(
   return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
 }
 
-/** Sessions of a gateway with other keys: replicas must share them. */
+/** Describes sessions whose key was removed, or of a gateway with other keys: replicas must share them. */
 function sealedLines(context: CommandContext, count: number): readonly string[] {
   if (count === 0) return [];
   const [subject, pronoun] =
@@ -313,7 +313,7 @@ function sealedLines(context: CommandContext, count: number): readonly string[] 
   const check = commandLine(context, ['check']);
   return [
     `${subject} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${pronoun}. ` +
-      `To find the gateway with other keys: ${check}`,
+      `If those keys were removed, the user must log in again. Otherwise, find the gateway with other keys: ${check}`,
   ];
 }
 
