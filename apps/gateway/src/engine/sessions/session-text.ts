@@ -93,10 +93,11 @@ export function createSessionTexts(secrets: readonly Uint8Array[], now: () => nu
     },
     /** @returns undefined if the text was not written by a gateway with one of these keys for this token */
     read(digest: string, sessionText: string): Session | undefined {
-      const parts = split(sessionText);
-      if (parts === undefined || !keys.has(parts.tag)) return undefined;
-      const key = keys.get(parts.tag);
-      const json = key === undefined ? parts.body : open(key, parts.head + digest, parts.body);
+      const segments = splitText(sessionText);
+      if (segments === undefined || !keys.has(segments.tag)) return undefined;
+      const key = keys.get(segments.tag);
+      const json =
+        key === undefined ? segments.body : open(key, segments.head + digest, segments.body);
       return json && parse(json);
     },
     /**
@@ -106,10 +107,10 @@ export function createSessionTexts(secrets: readonly Uint8Array[], now: () => nu
      * No one can verify the head of such a text. Who can write one can delete the record as well, and the user is refused by either.
      */
     isKeyRemoved(sessionText: string): boolean {
-      const parts = split(sessionText);
-      if (parts === undefined || keys.has(parts.tag)) return false;
+      const segments = splitText(sessionText);
+      if (segments === undefined || keys.has(segments.tag)) return false;
       // If the writer's clock is some seconds behind, this is wrong for the first seconds after a load: a user logs in once more.
-      return parts.writtenAt < Math.max(loadedAt, now() - rolloutTime);
+      return segments.writtenAt < Math.max(loadedAt, now() - rolloutTime);
     },
   };
 }
@@ -119,7 +120,7 @@ function createTaggedKey(secret: Uint8Array): [tag: string, key: Uint8Array] {
   return [key.tag, key.derive('sessions')];
 }
 
-function split(sessionText: string) {
+function splitText(sessionText: string) {
   const [, head, tag, time, body] = shape.exec(sessionText) ?? [];
   if (head === undefined || tag === undefined || body === undefined) return undefined;
   return { head, tag, writtenAt: Number(time), body: Buffer.from(body, 'base64url') };
