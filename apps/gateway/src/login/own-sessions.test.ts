@@ -21,8 +21,13 @@ const { signal } = new AbortController();
  *
  * @param tokens the tokens of alice, which are sessions, except `ordinary`
  * @param unconfirmed the tokens whose logout no replica of the store confirms
+ * @param authenticate answers about each token
  */
-function createStore(tokens: readonly string[], unconfirmed: readonly string[] = []) {
+function createStore(
+  tokens: readonly string[],
+  unconfirmed: readonly string[] = [],
+  authenticate?: () => Promise<unknown>,
+) {
   const revoked: string[] = [];
   const warned: unknown[] = [];
   let failing = '';
@@ -38,7 +43,7 @@ function createStore(tokens: readonly string[], unconfirmed: readonly string[] =
   const service = {
     texts,
     config: { clusters: {} },
-    sessions: { recognizes: () => true },
+    sessions: { recognizes: () => true, authenticator: { authenticate } },
     issuer: {
       async *list({ digest }: { digest?: string }) {
         yield* all.filter((one) => digest === undefined || one.digest === digest).map(now);
@@ -162,10 +167,7 @@ test.each([
     line: [{ reason: 'down' }, 'session could not be checked'],
   },
 ])('a session $what, and the log says why', async ({ answer, error, line }) => {
-  const { service, warned } = createStore([]);
-  const sessions = { ...service.sessions, authenticator: { authenticate: answer } };
-  await expect(
-    currentSession({ ...service, sessions } as LoginService, 'own', signal),
-  ).rejects.toMatchObject(error);
+  const { service, warned } = createStore([], [], answer);
+  await expect(currentSession(service, 'own', signal)).rejects.toMatchObject(error);
   expect(warned).toEqual([line]);
 });
