@@ -13,8 +13,13 @@ import {
   sendPassword,
   tokenOf,
 } from './testing/browser-login.ts';
-import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import { logInAtProvider, withProviders } from './testing/provider-login.ts';
+import { type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
+import {
+  bringAnswer,
+  goToProvider,
+  logInAtProvider,
+  withProviders,
+} from './testing/provider-login.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { metricsText } from './testing/scrape.ts';
 
@@ -121,6 +126,29 @@ describe('the audit trail and the log', () => {
     const there = operatorIn(gateway?.folder ?? '', operator.env);
     const explained = await there.run(['explain', '--user', 'okta:bea']);
     expect(explained.stdout).toMatch(/\n\S+ +provider-login +refused +blocked +okta +/);
+  });
+
+  test('say which answer of a provider was not for its login, and which came without a login', async () => {
+    const [browser, login] = [createFormBrowser(place), await beginLogin(place)];
+    const { searchParams } = await goToProvider(browser, login, 'okta');
+    const answer = new URL(`https://${publicHost}/login/callback/okta`);
+    answer.search = `${new URLSearchParams({ state: searchParams.get('state') ?? '' })}`;
+    const statuses = [];
+    for (const bringer of [browser, createFormBrowser(place)])
+      statuses.push((await bringAnswer(bringer, answer)).status);
+    expect(statuses).toEqual([400, 403]);
+    const common = { event: 'provider-login', provider: 'okta', address: '127.0.0.1' };
+    const lines = await waitFor(async () => {
+      const [gateway] = place.replicas.gateways;
+      const ends = (await readTrailSoFar(gateway?.folder ?? '')).filter(({ reason }) =>
+        ['provider-failed', 'other-browser'].includes(String(reason)),
+      );
+      return ends.length === 2 ? ends : undefined;
+    }, 'two lines of logins that failed');
+    expect(lines).toMatchObject([
+      { ...common, outcome: 'refused', reason: 'provider-failed', cluster: 'prod' },
+      { ...common, outcome: 'invalid', reason: 'other-browser' },
+    ]);
   });
 
   test('have the steps of a password on the page, and who cancelled', async () => {

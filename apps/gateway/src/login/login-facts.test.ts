@@ -4,6 +4,7 @@ import {
   type AnsweredRequest,
   createLoginLog,
   createRequestLogs,
+  findOutcome,
   loginActions,
   reportRequest,
 } from './login-facts.ts';
@@ -123,6 +124,12 @@ describe('the log of the login server', () => {
       ['warn', 'unavailable', 2],
     ]);
   });
+});
+
+test('a login that failed at a provider is refused, whatever the status of its page', () => {
+  const outcome = (status: number, reason?: string) => findOutcome(status, false, reason);
+  expect(outcome(400, 'provider-failed')).toBe('refused');
+  expect([outcome(400), outcome(403, 'other-browser')]).toEqual(['invalid', 'invalid']);
 });
 
 test('the report says which requests decide about a login, and which of them prove who someone is', () => {

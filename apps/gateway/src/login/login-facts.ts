@@ -73,6 +73,9 @@ export function addFacts(facts: LoginFacts, added: Partial<LoginFacts>): void {
 /** The reason of a login in which the password was right, and the second factor is still missing. */
 export const requiredReason = 'second-factor-required';
 
+/** The reason of a login that failed at a provider, such as an answer that is not for this login. */
+export const failedAtProvider = 'provider-failed';
+
 /** The requests in which someone proves who they are. */
 export const proofActions: ReadonlySet<LoginAction> = new Set([
   'login',
@@ -92,7 +95,8 @@ const decidingActions: ReadonlySet<LoginAction> = new Set([
 ]);
 
 /**
- * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx.
+ * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx, but for
+ * a login that failed at a provider: it is `refused`, whatever the status of its page.
  * `gone` means that the client hung up before anything was decided. `error` is a bug. `incomplete`: the password was right, and
  * the second factor is still missing.
  */
@@ -139,7 +143,7 @@ export type OnLogin = (report: LoginReport) => void;
 export function findOutcome(status: number, isGone: boolean, reason?: string): LoginOutcome {
   if (reason === requiredReason && (status < 400 || status === 401)) return 'incomplete';
   if (status < 400) return 'ok';
-  if (status === 401) return 'refused';
+  if (status === 401 || reason === failedAtProvider) return 'refused';
   if (status === 429) return 'limited';
   if (status === 503) return isGone ? 'gone' : 'unavailable';
   return status < 500 ? 'invalid' : 'error';

@@ -10,7 +10,7 @@ import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createFormReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
 import { createReviewContext } from '../review/review-context.ts';
-import { isPagePath, pageOfError, wantsPage } from './browser/page-error.ts';
+import { isPagePath, PageError, pageOfError, wantsPage } from './browser/page-error.ts';
 import { createDoor, isCutOff, readAddress } from './door.ts';
 import {
   arrivingBodies,
@@ -230,6 +230,7 @@ function reportRequests(
       await work;
       end(context.status);
     } catch (error) {
+      if (error instanceof PageError) facts.reason = error.kind;
       end(answer(error, context.req)?.code ?? 500);
       throw error;
     } finally {

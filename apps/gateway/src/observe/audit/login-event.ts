@@ -4,6 +4,8 @@ export interface LoginEvent {
   readonly outcome: string;
   /** Whether it decides about a login. */
   readonly isDecision: boolean;
+  /** Why it was refused. */
+  readonly reason?: string | undefined;
   /** The fields of its line in the audit trail. */
   readonly details: object;
   /** Wall clock, milliseconds since 1970. */

@@ -217,6 +217,29 @@ test('a dropped admin action is counted in the next line, and one from before th
   expect(lines[0]).not.toHaveProperty('name');
 });
 
+test('a login that nothing proves has one line in ten seconds for each reason, and none without one', () => {
+  const record = createRecord();
+  record.use((token) => token);
+  const end = (action: string, reason: string | undefined, isDecision = true) => {
+    const event = { action, outcome: 'invalid', reason, isDecision, details: { reason } };
+    record.login({ ...event, at: 0, seconds: 0 });
+  };
+  const write = () => {
+    for (const reason of ['other-browser', 'other-browser', 'expired', undefined])
+      end('provider-login', reason);
+    end('page', 'expired', false);
+    return lines.splice(0);
+  };
+  const event = 'provider-login';
+  expect(write()).toMatchObject([
+    { event, outcome: 'invalid', reason: 'other-browser' },
+    { event, outcome: 'invalid', reason: 'expired' },
+  ]);
+  expect(write()).toEqual([]);
+  vi.advanceTimersByTime(10_000);
+  expect(write()).toMatchObject([{ unwritten: 3 }, { unwritten: 1 }]);
+});
+
 test('each decision about a login has a line, in a browser too, and no other request', () => {
   const record = createRecord();
   record.use((token) => token.toUpperCase());

@@ -78,7 +78,7 @@ export function createAuditRecord(
       timer ??= setTimeout(flush, batchTime);
       if (batch.length >= batchSize) flush();
     },
-    ...createAuditEvents((entry, { at = Date.now(), token, key }) => {
+    ...createAuditEvents(limit, (entry, { at = Date.now(), token, key }) => {
       if (fingerprint === undefined || (key !== undefined && noted.has(key))) return;
       if (key !== undefined) noted.set(key, true);
       flush();
@@ -103,12 +103,22 @@ type Note = (
   options: { at?: number; token?: string | undefined; key?: string },
 ) => void;
 
+/** The outcomes that have a line each. */
+const decided: ReadonlySet<string> = new Set([
+  'ok',
+  'incomplete',
+  'refused',
+  'unavailable',
+  'error',
+]);
+
 /**
  * Records what is not a review. It neither throws nor waits.
  *
+ * @param limit limits the lines of a kind
  * @param note writes one line, after all that came before it
  */
-function createAuditEvents(note: Note) {
+function createAuditEvents(limit: ReturnType<typeof createLogLimiter>, note: Note) {
   const startedAt = Date.now();
   return {
     /** Writes one line for each admin action, however often this process learns of it. */
@@ -121,15 +131,22 @@ function createAuditEvents(note: Note) {
     },
     /**
      * Writes a line for each logout, and for each request about a login that was decided or could not be checked: one at a
-     * terminal, up to three in a browser. Other requests have none.
+     * terminal, up to three in a browser. An `invalid` one with a reason proves nothing, and anyone can send it: of each reason it
+     * writes one line in 10 s. Other requests have none.
      */
     login(event: Omit<LoginEvent, 'session' | 'ended'>): void {
-      const { action, outcome, isDecision, details, seconds, at, token } = event;
-      const isLogin =
-        isDecision && ['ok', 'incomplete', 'refused', 'unavailable', 'error'].includes(outcome);
+      const { action, outcome, reason, isDecision, details, seconds, at, token } = event;
+      const isLogin = isDecision && decided.has(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
-      if (!isLogin && !isLogout) return;
-      note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });
+      const isUnproven = isDecision && outcome === 'invalid' && reason !== undefined;
+      if (!isLogin && !isLogout && !isUnproven) return;
+      const skipped = isUnproven ? limit(`${action} ${reason}`) : 0;
+      if (skipped === undefined) return;
+      const unwritten = skipped || undefined;
+      note(
+        { event: action, outcome, unwritten, ...details, seconds: toMicroseconds(seconds) },
+        { at, token },
+      );
     },
     /** Writes one line for each session and reason, however often the session is refused. */
     refusedSession({ token, reason }: RefusedSession, details: object): void {
