@@ -36,7 +36,7 @@ interface InviteOptions extends ReadOptions {
 export async function invite(context: CommandContext, options: InviteOptions): Promise<ExitCode> {
   const { user: name, by: inviter, reason, for: length } = options;
   const config = await loadFactorConfig(context, options, 'factor invite');
-  await requirePrefix(context, config, 'user', name, options);
+  await requirePrefix(context, config, 'user', name, { ...options, mustExist: true });
   const { user } = await findInvitee(context, config, name, options);
   await needFactorStore(context, config, async (store) => {
     const earlierRecord = await readEarlierRecord(context, store, user, options);

@@ -87,6 +87,17 @@ describe('a command that changes something', () => {
     );
   });
 
+  test('for a user who must exist, lists no name that nobody knows, and names who could not be asked', async () => {
+    const problem = (lookUps: Parameters<typeof configOf>[0]) =>
+      requirePrefix(createTestContext(), configOf(lookUps), 'user', 'carol', { mustExist: true });
+    await expect(problem({ corp: knowsNot, partner: knowsNot })).rejects.toThrow(
+      'nothing was done: no authenticator of this config knows a user carol: check the name. If it is right, write it with its prefix: corp: or partner:, or add --exact if the name is right as it is',
+    );
+    await expect(problem({ corp: knowsNot, lab: isDown })).rejects.toThrow(
+      /kubernetes sees them\. Not asked: lab \(down\): write one of these.*:\n {2}--user lab:carol +# error: lab$/i,
+    );
+  });
+
   test.each([
     { options: {}, limit: 10_000 },
     { options: { wait: 0 }, limit: 2_000 },

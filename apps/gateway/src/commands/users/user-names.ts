@@ -71,6 +71,8 @@ interface NameOptions {
   readonly exact?: boolean;
   /** See `lookUpLimit`. */
   readonly wait?: number;
+  /** True: names that no one knows who was asked are not listed. A block may be for a user whom a directory has deleted. */
+  readonly mustExist?: boolean;
 }
 
 /** Refuses a name without its prefix, for commands that change something. @throws UsageError that lists the names that may be meant */
@@ -79,7 +81,7 @@ export async function requirePrefix(
   config: GatewayConfig,
   kind: 'user' | 'group',
   name: string,
-  { exact: isExact = false, wait }: NameOptions,
+  { exact: isExact = false, wait, mustExist = false }: NameOptions,
 ) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
@@ -90,9 +92,20 @@ export async function requirePrefix(
     candidates.some((candidate) => candidate.isExact) || helpdeskScript(context)
       ? ''
       : ', or add --exact if the name is right as it is';
+  const shown = printable(name);
+  const prefixes = candidates
+    .filter((candidate) => !candidate.isExact)
+    .map((candidate) => printable(candidate.name.slice(0, candidate.name.length - name.length)));
+  const possible = candidates.filter((candidate) => !mustExist || isPossible(candidate, answers));
+  if (possible.length === 0)
+    throw new UsageError(
+      `nothing was done: no authenticator of this config knows a user ${shown}`,
+      `check the name. If it is right, write it with its prefix: ${prefixes.join(' or ')}${exact}`,
+    );
+  const down = mustExist ? describeDown(answers) : '';
   throw new UsageError(
-    `nothing was done: --${kind} ${printable(name)} doesn't begin with a prefix of this config, and names are as Kubernetes sees them`,
-    `write one of these${exact}:${listCandidates(context, kind, candidates, answers)}`,
+    `nothing was done: --${kind} ${shown} doesn't begin with a prefix of this config, and names are as Kubernetes sees them${down && `. Not asked: ${down}`}`,
+    `write one of these${exact}:${listCandidates(context, kind, possible, answers)}`,
   );
 }
 
@@ -130,11 +143,8 @@ export async function findUser(
   if (match !== undefined && furtherMatches.length === 0) {
     return { ...match, doubt: describeDoubt(answers) };
   }
-  const down = answers.flatMap(({ authenticator, answer, reason }) =>
-    answer === unavailable ? printable(`${authenticator} (${reason})`) : [],
-  );
-  const names = [...new Set(down)].join(', ');
-  const unsure = names && `. But ${names} can't be asked, so the name might be right`;
+  const down = describeDown(answers);
+  const unsure = down && `. But ${down} can't be asked, so the name might be right`;
   const problem =
     matches.length === 0
       ? `no authenticator of this config knows a user ${printable(name)}${unsure}`
@@ -142,6 +152,23 @@ export async function findUser(
   throw new UsageError(
     problem,
     `write one of these:${listCandidates(context, 'user', allCandidates, answers)}`,
+  );
+}
+
+/** Names the authenticators that could not be asked, and why: `corp (down)`. */
+function describeDown(answers: Answers): string {
+  const down = answers.flatMap(({ authenticator, answer, reason, isOfUser }) =>
+    answer === unavailable && !isOfUser ? printable(`${authenticator} (${reason})`) : [],
+  );
+  return [...new Set(down)].join(', ');
+}
+
+/** Whether there may be such a user: not if all who could have the name were asked, and don't know it. */
+function isPossible({ name }: Candidate, answers: Answers): boolean {
+  const itsAnswers = answers.filter(({ candidateName }) => candidateName === name);
+  return (
+    itsAnswers.length === 0 ||
+    itsAnswers.some((answer) => answer.answer !== 'not known' || knows(answer))
   );
 }
 
