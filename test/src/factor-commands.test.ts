@@ -175,6 +175,8 @@ test('an invitation is for a user who has exactly this name in the directory', a
     2,
     expect.stringContaining('--user corp:bob   # known: corp'),
   ]);
+  const bareUnknown = await run('invite', '--user', 'nobody');
+  expect(bareUnknown.stderr).toContain('no authenticator of this config knows a user nobody\n');
   expect((await run('list', '--user', 'corp:bob')).code).toBe(3);
 });
 

@@ -74,7 +74,7 @@ export function addFacts(facts: LoginFacts, added: Partial<LoginFacts>): void {
 export const requiredReason = 'second-factor-required';
 
 /** The reason of a login that failed at a provider, such as an answer that is not for this login. */
-export const failedAtProvider = 'provider-failed';
+const failedAtProvider = 'provider-failed';
 
 /** The requests in which someone proves who they are. */
 export const proofActions: ReadonlySet<LoginAction> = new Set([
