@@ -66,6 +66,12 @@ describe("Kubernetes' token file", () => {
       message: 'line 2: expected the columns token,user,uid',
     },
     {
+      name: 'YAML of digests',
+      text: 'a,b,c\n- sha256: 00\n',
+      message:
+        'line 2: expected the columns token,user,uid and optionally "group1,group2" (and no comments), found 1: if this is YAML with digests, name it in tokensFile',
+    },
+    {
       name: 'a comment',
       text: 'a,b,c\n# note\n',
       message: 'line 2: expected the columns token,user,uid',

@@ -82,6 +82,8 @@ function quoteProblem({ code, lines }: CsvError, rowEnd: number): FileProblem {
   return { line: Number(lines), message };
 }
 
+const yamlLine = /^\s*(?:- )?\w+:/;
+
 /** Adds the token of a row. @returns the problem of the row, if any */
 function add(
   tokens: Map<string, FileToken>,
@@ -90,7 +92,10 @@ function add(
 ): string | undefined {
   const [token, username, uid, groups] = row;
   if (token === undefined || username === undefined || uid === undefined) {
-    return `expected the columns token,user,uid and optionally "group1,group2" (and no comments), found ${row.length}`;
+    const hint = yamlLine.test(row[0] ?? '')
+      ? ': if this is YAML with digests, name it in tokensFile'
+      : '';
+    return `expected the columns token,user,uid and optionally "group1,group2" (and no comments), found ${row.length}${hint}`;
   }
   if (token === '') return 'the token, the first column, is empty: write one, or remove the row';
   if (token.includes('\uFFFD')) {

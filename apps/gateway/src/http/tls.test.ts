@@ -91,12 +91,13 @@ describe('readTlsMaterial', () => {
     {
       name: 'another key',
       overrides: async () => ({ keyFile: other.keyFile }),
-      message: /the key in .* does not belong to the certificate/,
+      message:
+        /the key in .* does not belong to the certificate .*: name the key of this certificate in server\.tls\.keyFile/,
     },
     {
       name: 'the chain first',
       overrides: async () => ({ certFile: await file(other.cert, pair.cert) }),
-      message: /own certificate first/,
+      message: /: put the server's own certificate first in /,
     },
     {
       name: 'no CA',

@@ -48,7 +48,9 @@ export async function readTlsMaterial(
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
     throw new FixableError(
       `${setting}: ${problem}`,
-      "if the file is a chain, put the server's own certificate first",
+      chain.some((certificate) => certificate.checkPrivateKey(privateKey))
+        ? `put the server's own certificate first in ${certFile}`
+        : `name the key of this certificate in ${setting}.keyFile`,
     );
   }
   requireAcceptable(leaf, certFile, owner);

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { recordingContext } from '@sallyport/authenticator/conformance';
@@ -10,7 +11,8 @@ import { watchTlsFiles } from './tls-files.ts';
 async function folder(files: Record<string, string>) {
   const { path: baseDirectory, [Symbol.asyncDispose]: dispose } = await temporaryFolder('tls');
   onTestFinished(() => dispose());
-  const write = (file: string, text: string) => writeFile(path.join(baseDirectory, file), text);
+  const write = (file: string, text: string | Buffer) =>
+    writeFile(path.join(baseDirectory, file), text);
   for (const [file, text] of Object.entries(files)) await write(file, text);
   const recording = recordingContext({ pluginName: 'tickets', baseDirectory });
   const changes: number[] = [];
@@ -71,6 +73,10 @@ describe('TLS files', () => {
       ],
       ['', 'caFile: ca.crt has no PEM certificate'],
       ['garbage', 'caFile: ca.crt has no PEM certificate'],
+      [
+        new X509Certificate(next.certificate).raw,
+        'caFile: ca.crt is in DER, not in PEM: convert it with openssl x509 -inform der -in FILE -out NEWFILE',
+      ],
       [
         next.certificate + next.certificate.replace(/MI/, 'IM'),
         'caFile: ca.crt is damaged in certificate 2',

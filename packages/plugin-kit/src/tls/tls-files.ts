@@ -101,8 +101,13 @@ const pemCertificate =
  */
 export function parseCertificates(pem: Buffer): X509Certificate[] {
   const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
-  if (blocks.length === 0)
-    throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
+  if (blocks.length === 0) {
+    throw new Error(
+      isDer(pem)
+        ? 'is in DER, not in PEM: convert it with openssl x509 -inform der -in FILE -out NEWFILE'
+        : 'has no PEM certificate ("-----BEGIN CERTIFICATE-----")',
+    );
+  }
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -110,6 +115,15 @@ export function parseCertificates(pem: Buffer): X509Certificate[] {
       throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
     }
   });
+}
+
+/** Whether a file without PEM is a certificate all the same: Windows exports DER by default. */
+function isDer(content: Buffer): boolean {
+  try {
+    return new X509Certificate(content).raw.length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /**
