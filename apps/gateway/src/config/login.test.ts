@@ -136,6 +136,7 @@ describe('login is refused with', () => {
       'login.providers: has no effect without a page to choose a provider on',
     ],
     [{ logo: 'logo.svg' }, {}, 'login.logo: has no effect without pages to show it on'],
+    [{ title: 'Example Corp' }, {}, 'login.title: has no effect without pages to show it on'],
     [{ title: 'x'.repeat(61) }, {}, 'login.title: must have at most 60 characters'],
     ...[
       [{ scopes: ['email'] }, 'scopes: must contain openid: add it'],

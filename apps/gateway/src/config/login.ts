@@ -6,6 +6,9 @@ import { secondFactor } from './second-factor.ts';
 
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
+/** The default of `login.title`. */
+export const defaultTitle = 'Sallyport';
+
 /** A Rate is how many attempts a period has. */
 export interface Rate {
   readonly count: number;
@@ -159,7 +162,7 @@ export const loginSchema = z
     ).default(false),
     title: filledText
       .max(60)
-      .default('Sallyport')
+      .default(defaultTitle)
       .describe('Name at the top of the pages in a browser, such as `Example Corp`.'),
     logo: textKey(
       'PNG or SVG file of at most 32 KiB, which the pages show in place of the title. In dark mode it has a white background.',

@@ -1,5 +1,6 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
+import { defaultTitle } from './login.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { at, describeUnknownName, makeRule, ofEntry, type Rule } from './rule.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
@@ -186,7 +187,7 @@ function loginRules({ login, authenticators, cache }: FileConfig): Rule[] {
 
 /** Makes the rules of logins in a browser. */
 function browserRules(
-  { authenticators, browser, logo, providers }: NonNullable<FileConfig['login']>,
+  { authenticators, browser, title, logo, providers }: NonNullable<FileConfig['login']>,
   cache: FileConfig['cache'],
 ): Rule[] {
   const path = at('login.providers');
@@ -201,11 +202,14 @@ function browserRules(
       fix: 'add login.browser: true, or remove this key',
       at: 'key',
     }),
-    makeRule([at('login.logo'), at('login.browser')], () => !browser && logo !== undefined, {
-      message: 'has no effect without pages to show it on',
-      fix: 'add login.browser: true, or remove this key',
-      at: 'key',
-    }),
+    ...Object.entries({ logo: logo !== undefined, title: title !== defaultTitle }).map(
+      ([key, isSet]) =>
+        makeRule([at(`login.${key}`), at('login.browser')], () => !browser && isSet, {
+          message: 'has no effect without pages to show it on',
+          fix: 'add login.browser: true, or remove this key',
+          at: 'key',
+        }),
+    ),
     makeRule([at('login.browser'), at('cache.redis')], () => browser && !cache.redis, {
       message: 'needs a Redis in which all replicas find the logins in progress',
       fix: 'add cache.redis, or remove this key',

@@ -1,3 +1,4 @@
+import { defaultTitle } from '../../config/login.ts';
 import { type Html, html, render } from './html.ts';
 import { script, scriptSource } from './script.ts';
 import { style, styleSource } from './style.ts';
@@ -20,7 +21,7 @@ export interface Brand {
 }
 
 /** The brand while there is no config. */
-export const defaultBrand: Brand = { title: 'Sallyport', logo: undefined };
+export const defaultBrand: Brand = { title: defaultTitle, logo: undefined };
 
 interface DocumentOptions {
   readonly publicUrl: string;
