@@ -1,8 +1,10 @@
+import { startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createSealingKey, seal } from '../sealing/seal.ts';
 import type { Entry } from './list.ts';
-import { fieldName, openEntry, parseFieldName, sealEntry } from './redis-list.ts';
+import { applyChange, fieldName, openEntry, parseFieldName, sealEntry } from './redis-list.ts';
+import { openRedis } from './testing/replicas.ts';
 
 const [key, other] = [
   createSealingKey(Buffer.alloc(32, 'A')),
@@ -88,4 +90,19 @@ test.each([
   `1.a.b.${key.tag}`,
 ])('a field named %j is not ours', (field) => {
   expect(parseFieldName(field)).toBeUndefined();
+});
+
+test.each(['HSET', 'SET', 'HDEL'])('an ACL that refuses %s loses no entry', async (command) => {
+  await using server = await startRedis();
+  await using opened = await openRedis(server.port);
+  const change = (revision: string, remove: string[], add: [string, string][]) =>
+    applyChange(opened.redis, { revision }, { remove, add: new Map(add) }, { isWhole: true });
+  const written = await change('', [], [['superseded', 'block']]);
+  await server.client().call('ACL', 'SETUSER', 'default', `-${command}`);
+  const refused = change(written?.revision ?? '', ['superseded'], [['new', 'block']]);
+  await expect(refused).rejects.toMatchObject({ kind: 'permission' });
+  const list = 'sallyport:{revocations}:list';
+  expect(await server.client().hgetall(list)).toMatchObject({ superseded: 'block' });
+  const isWritten = command !== 'HSET';
+  expect(await server.client().hexists(list, 'new')).toBe(Number(isWritten));
 });

@@ -95,14 +95,17 @@ return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192), foreign}`;
  * Changes the list, unless someone else changed it since it was read. KEYS: revision, list. ARGV: the revision that was read or
  * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or if nothing was
  * changed, how many keys of another type were removed, as a negative number.
+ *
+ * Redis keeps what a script did before one of its commands was refused, such as by the ACL. So new entries are written first: what they
+ * supersede is not lost, and no revision says that an empty list is whole.
  */
 export const changeListScript: string = `${common}
 own(0, 'HLEN', KEYS[2])
 if revisionOf(KEYS[1]) ~= ARGV[1] or foreign > 0 then return -foreign end
-redis.call('SET', KEYS[1], ARGV[2])
 local gone = 3 + tonumber(ARGV[3])
-for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+redis.call('SET', KEYS[1], ARGV[2])
+for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 return 1`;
 
 /**

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRedisCircuit } from './shared-redis.ts';
+import { createRedisCircuit } from './redis-circuit.ts';
 
 function createCircuitWithClock() {
   const changes: boolean[] = [];
