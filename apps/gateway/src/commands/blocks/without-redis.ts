@@ -100,18 +100,18 @@ export async function explainWithoutRedis<Result>(
  */
 export function describeWithoutRedis(
   context: CommandContext,
-  { undone, doubtful = undone, ways = [] }: MissedEffect,
+  { undone, doubtful = undone, ways: remainingWays = [] }: MissedEffect,
   error: unknown,
 ) {
   const { message: reason, fix = proposeFix(error) } = describeError(error);
   const effect = isPublishedInPart(error) ? doubtful : undone;
-  const remainingWays = isRedisUnusable(error) ? ways : [];
-  const fixes = [...(fix === undefined ? [] : [fix]), ...describeWays(context, remainingWays)];
+  const shownWays = isRedisUnusable(error) ? remainingWays : [];
+  const fixes = [...(fix === undefined ? [] : [fix]), ...describeWays(context, shownWays)];
   return {
     effect,
     reason,
     fix: fixes.length === 0 ? undefined : fixes.join('\n'),
-    json: { effect, reason, fix, ways: remainingWays },
+    json: { effect, reason, fix, ways: shownWays },
   };
 }
 
