@@ -3,11 +3,15 @@ import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { checkAddress } from './check-address.ts';
 
-const check = async (host: string, port: number, gateway?: { isOfConfig: boolean; on: number }) => {
+const check = async (
+  host: string,
+  port: number,
+  gateway?: { configFile: string | undefined; on: number },
+) => {
   const identity = gateway && {
     config: '',
     addresses: [{ host: '127.0.0.1', port: gateway.on }],
-    isOfConfig: gateway.isOfConfig,
+    configFile: gateway.configFile,
   };
   const context = { files: [], gateway: Promise.resolve(identity) };
   const findings = await checkAddress('server.listen', { host, port }, context);
@@ -33,12 +37,12 @@ test('an address in use is a warning, unless the gateway of this config listens 
   const { port } = server.address() as { port: number };
   const place = `warning: 127.0.0.1:${port} is in use by`;
   expect(await check('127.0.0.1', port)).toEqual([`${place} another process`]);
-  expect(await check('127.0.0.1', port, { isOfConfig: true, on: port })).toEqual([]);
-  expect(await check('0.0.0.0', port, { isOfConfig: true, on: port })).toEqual([]);
-  expect(await check('127.0.0.1', port, { isOfConfig: false, on: port })).toEqual([
+  expect(await check('127.0.0.1', port, { configFile: '/etc/gateway.yaml', on: port })).toEqual([]);
+  expect(await check('0.0.0.0', port, { configFile: '/etc/gateway.yaml', on: port })).toEqual([]);
+  expect(await check('127.0.0.1', port, { configFile: undefined, on: port })).toEqual([
     `${place} a gateway with another config file`,
   ]);
-  expect(await check('127.0.0.1', port, { isOfConfig: true, on: port + 1 })).toEqual([
-    `${place} another process: the gateway of this config runs, and does not listen there`,
-  ]);
+  expect(await check('127.0.0.1', port, { configFile: '/etc/gateway.yaml', on: port + 1 })).toEqual(
+    [`${place} another process: the gateway of this config runs, and does not listen there`],
+  );
 });

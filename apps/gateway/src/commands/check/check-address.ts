@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { collide } from '../../config/listen.ts';
 import { describeError } from '../../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../../config/types.ts';
@@ -10,8 +11,8 @@ import { type Findings, toError, warning } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 
 interface RunningGateway extends GatewayIdentity {
-  /** Whether it runs with this config file. */
-  readonly isOfConfig: boolean;
+  /** Its config, if that is the checked file or another one in its folder, which the checked file may be meant to replace. */
+  readonly configFile?: string | undefined;
 }
 
 /** Asks the gateway at `admin.listen` of the config. */
@@ -20,7 +21,15 @@ export async function findGateway({
   file,
 }: Pick<GatewayConfig, 'admin' | 'file'>): Promise<RunningGateway | undefined> {
   const identity = await askIdentity(admin.listen);
-  return identity && { ...identity, isOfConfig: identity.config === digestPath(file) };
+  if (identity === undefined) return undefined;
+  const folder = dirname(file);
+  const names = await readdir(folder).catch(() => []);
+  const files = [file, ...names.filter(isYaml).map((name) => join(folder, name))];
+  return { ...identity, configFile: files.find((path) => digestPath(path) === identity.config) };
+}
+
+function isYaml(name: string): boolean {
+  return /\.ya?ml$/.test(name);
 }
 
 interface AddressContext {
@@ -45,7 +54,7 @@ export async function checkAddress(
     };
     const running = await gateway;
     // A running gateway may have a capability that this process lacks.
-    if (running?.isOfConfig && listensOn(address, running)) return [];
+    if (running?.configFile !== undefined && listensOn(address, running)) return [];
     if (code === 'EADDRINUSE') return describeUse(address, running);
     const problem = describeError(error);
     return code === 'EACCES' && !(await isDeniedToGateway(address, files))
@@ -67,7 +76,7 @@ function describeUse(address: ListenAddress, gateway: RunningGateway | undefined
       ? 'a gateway with another config file'
       : 'another process';
   const remark =
-    gateway?.isOfConfig === true
+    gateway?.configFile !== undefined
       ? ': the gateway of this config runs, and does not listen there'
       : '';
   return warning(

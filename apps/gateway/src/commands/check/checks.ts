@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
 import { authority } from '../../http/http-server.ts';
@@ -45,7 +46,7 @@ export const checks: readonly Check[] = [
   { name: 'config', run: ({ config }) => checkExamples(config) },
   { name: 'login', run: ({ config }) => checkLoginHost(config) },
   { name: 'TLS', run: ({ command, config }) => checkCertificates(command, config) },
-  { name: 'gateway', run: async ({ gateway }) => describeGateway(await gateway) },
+  { name: 'gateway', run: async ({ gateway, config }) => describeGateway(await gateway, config) },
   checkListen('server'),
   checkListen('admin'),
   checkListen('login'),
@@ -90,10 +91,18 @@ export const checks: readonly Check[] = [
 const toWarning = (problem: GatewayConfig['warnings'][number]) =>
   toPlacedWarning('config', problem);
 
-function describeGateway(gateway: Awaited<CheckContext['gateway']>): Findings {
-  if (!gateway?.isOfConfig) return [];
+function describeGateway(
+  gateway: Awaited<CheckContext['gateway']>,
+  { file }: Pick<GatewayConfig, 'file'>,
+): Findings {
+  if (gateway?.configFile === undefined) return [];
+  const { configFile } = gateway;
+  const config =
+    configFile === file
+      ? 'this config file'
+      : `${printable(basename(configFile))}, which this file may replace`;
   const addresses = gateway.addresses.map(({ host, port }) => authority(host, port));
-  return ok(`runs with this config file, and listens on ${printable(addresses.join(', '))}`);
+  return ok(`runs with ${config}, and listens on ${printable(addresses.join(', '))}`);
 }
 
 /** Checks the address of a server, if the config has this server. */
