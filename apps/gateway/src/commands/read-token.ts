@@ -30,7 +30,13 @@ async function readPiped(stdin: Readable): Promise<string> {
       throw new Error('standard input is over 4 MiB, so it is not a token');
     return chunk;
   });
-  return (await text(bounded)).replace(/\r?\n$/, '');
+  const token = (await text(bounded)).replace(/\r?\n$/, '');
+  if (!token.includes('\n')) return token;
+  const isKubeconfig = /^(apiVersion|users):/m.test(token);
+  throw new UsageError(
+    `standard input has several lines${isKubeconfig ? ', as a kubeconfig' : ''}, and a token is one line`,
+    isKubeconfig ? 'pipe the value of token: alone' : 'pipe the token alone',
+  );
 }
 
 async function askHidden({ stdin, stderr }: CommandContext, prompt: string): Promise<string> {

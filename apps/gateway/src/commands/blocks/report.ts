@@ -18,14 +18,14 @@ import { countReplicas, remarks } from './remarks.ts';
 
 // kube-apiserver has two caches: --authentication-token-webhook-cache-ttl, 2m0s by default, and 10 s around all authenticators.
 // The second one contains accepted tokens only.
-const fromItsCache = (length: string) =>
-  `from its own cache for up to ${length};\nthe time differs if its --authentication-token-webhook-cache-ttl is not 2m.\n`;
+const fromItsCache = (byDefault: string, asAdvised: string) =>
+  `from its own cache for up to ${byDefault},\nor ${asAdvised} with --authentication-token-webhook-cache-ttl=30s, as init prints it.\n`;
 
 export const mayStillPass =
-  `kube-apiserver can accept answers ${fromItsCache('2m10s')}` +
+  `kube-apiserver can accept answers ${fromItsCache('2m10s', '40s')}` +
   'Open connections (exec, logs -f, watch) continue.\n';
 
-export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCache('2m')}`;
+export const mayStillBeRefused = `kube-apiserver can repeat refusals ${fromItsCache('2m', '30s')}`;
 
 /**
  * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.

@@ -21,6 +21,10 @@ test.each([
   { text: 'https://gw.example.com:8443/authenticate', problem: /is a URL: write only its host/ },
   { text: 'gw.example.com:8443', problem: /has a port: write only the host/ },
   { text: '192.0.2.1:8443', problem: /has a port/ },
+  {
+    text: 'gw,192.0.2.1',
+    problem: /has a comma: write --host once per host: --host gw --host 192\.0\.2\.1/,
+  },
   { text: '[::1]:8443', problem: /has a port/ },
   { text: '*.example.com', problem: /is not a DNS name .* without \* or %/ },
   { text: 'fe80::1%eth0', problem: /is not a DNS name .* without \* or %/ },

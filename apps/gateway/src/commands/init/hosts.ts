@@ -31,6 +31,11 @@ function describeProblem(text: string): [problem: string, fix: string] {
     return ['is a URL', 'write only its host, without https:// and the path'];
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text))
     return ['has a port', 'write only the host'];
+  if (text.includes(','))
+    return [
+      'has a comma',
+      `write --host once per host: --host ${text.split(',').join(' --host ')}`,
+    ];
   return [
     'is not a DNS name or an IP address (ASCII, without * or %)',
     'write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1',

@@ -7,9 +7,22 @@ interface CommandAdvice {
   readonly example?: string | undefined;
   /** The call that prints its help. */
   readonly help: string;
+  /** Makes the line to paste from the words of a call. */
+  readonly toLine: (call: string) => string;
   /** The call that asks for a token, or reads it from standard input. Left out: the command takes none. */
   readonly tokenCall?: string | undefined;
 }
+
+/** What people look for under a command, and the command that does it. */
+const meantCalls: Readonly<Record<string, string>> = {
+  'token revoke': 'revoke --help',
+  'token delete': 'revoke --help',
+  'lockouts --clear': 'unlock --help',
+  'lockouts --reset': 'unlock --help',
+  'lockouts --user': 'unlock --help',
+  'blocks --user': 'explain --user corp:jane',
+  'block --until': 'block --user corp:jane --for 8h',
+};
 
 /** No token is this short, and few names are longer. */
 const minTokenLength = 16;
@@ -23,23 +36,32 @@ const minTokenLength = 16;
 export function describeCommandLineError(
   text: string,
   command: Pick<Command, 'name' | 'args' | 'opts' | 'parent' | 'registeredArguments'>,
-  { example, help, tokenCall }: CommandAdvice,
+  { example, help, toLine, tokenCall }: CommandAdvice,
 ): ProblemWords {
-  const see = `see: ${help}`;
+  const meantCall = command.args
+    .map((word) => meantCalls[`${command.name()} ${word.split('=')[0]}`])
+    .find((call) => call !== undefined);
+  const see = `see: ${meantCall === undefined ? help : toLine(meantCall)}`;
   const [problem = '', guess] = text.split(/\n\(Did you mean (?:one of )?(.+)\?\)$/s);
   const [, flag = ''] = /^error: [a-z ]*option '(?:-\w, )?(--[\w-]+)/.exec(problem) ?? [];
-  const fix = example?.includes(flag) ? `write for example: ${example}` : see;
+  const fix =
+    meantCall === undefined && example?.includes(flag) ? `write for example: ${example}` : see;
   // A name without its option, as in `block jane`, is the reason why the option is missing.
   if (/^error: (?:too many arguments|required option)/.test(problem) && hasExcess(command)) {
     const isToken = tokenCall !== undefined && mayBeToken(command, tokenCall);
-    return { message: describeExcess(command), fix: isToken ? adviseOnToken(tokenCall) : fix };
+    const unknownOption = command.args.find((word) => /^--[a-z][a-z-]{0,20}$/.test(word));
+    const message =
+      unknownOption === undefined
+        ? describeExcess(command)
+        : `error: unknown option '${unknownOption}'`;
+    return { message, fix: isToken ? adviseOnToken(tokenCall) : fix };
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
     return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
   if (/^error: unknown /.test(problem)) {
     const isOption = problem.startsWith('error: unknown option');
     const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
-    return { message, fix: guess ? `did you mean ${guess}?` : see };
+    return { message, fix: guess && meantCall === undefined ? `did you mean ${guess}?` : see };
   }
   if (problem.includes(' cannot be used with option '))
     return { message: problem, fix: 'leave one of them out' };

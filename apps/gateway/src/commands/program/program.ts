@@ -54,6 +54,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
   ): Command {
     const advice = {
       help: exampleLine(context, help),
+      toLine: (call: string) => exampleLine(context, call),
       example: example && exampleLine(context, example),
       tokenCall: tokenCall && exampleLine(context, tokenCall),
     };

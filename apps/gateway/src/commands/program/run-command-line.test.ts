@@ -40,6 +40,26 @@ describe('an error of the command line says how to fix it', () => {
       fix: 'see: sallyport token --help',
     },
     {
+      line: 'token revoke --user ci',
+      error: `unknown command after token. ${hiddenWord}`,
+      fix: 'see: sallyport revoke --help',
+    },
+    {
+      line: 'lockouts --clear',
+      error: "unknown option '--clear'",
+      fix: 'see: sallyport unlock --help',
+    },
+    {
+      line: 'blocks --user corp:bob',
+      error: "unknown option '--user'",
+      fix: 'see: sallyport explain --user corp:jane',
+    },
+    {
+      line: 'block --user corp:jane --until 18:00',
+      error: "unknown option '--until'",
+      fix: 'see: sallyport block --user corp:jane --for 8h',
+    },
+    {
       line: 'check --colour',
       error: "unknown option '--colour'",
       fix: 'see: sallyport check --help',

@@ -2,7 +2,7 @@ import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/auth
 import { z } from 'zod';
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, type ProblemWords } from '../../config/problems.ts';
-import type { IdentityConfig } from '../../config/types.ts';
+import type { GatewayConfig, IdentityConfig } from '../../config/types.ts';
 import { shortDigest } from '../../engine/revocation/list.ts';
 import type { CommandContext, OutputStream } from '../context.ts';
 import {
@@ -55,6 +55,8 @@ export async function createToken(context: CommandContext, options: ReadOptions 
     }
   });
   remarkLifetime(context, options.ttl);
+  remarkCommas(context, request);
+  remarkAudiences(context, config, request);
   return exitCodes.success;
 }
 
@@ -65,6 +67,34 @@ function remarkLifetime(context: CommandContext, ttl: number): void {
     context,
     'this token is valid for more than a year, for anyone who gets a copy of it',
     'if that is not meant, revoke it, and create one with a shorter --ttl, such as 90d',
+  );
+}
+
+/** Other tools take several values with commas. A name of LDAP may have commas, too. */
+function remarkCommas(context: CommandContext, { user: { groups = [] } }: TokenRequest): void {
+  const group = groups.find((name) => name.includes(',') && !name.includes('='));
+  if (group === undefined) return;
+  printRemark(
+    context,
+    `${printable(group)} is one group, with a comma in its name`,
+    'if several groups are meant, revoke this token, and write --group once per group',
+  );
+}
+
+/** Remarks on a token that is for audiences which no cluster of this config asks for. */
+function remarkAudiences(
+  context: CommandContext,
+  { login, server: { apiAudiences } }: GatewayConfig,
+  { audiences }: TokenRequest,
+): void {
+  const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
+  const expected = [...new Set([...apiAudiences, ...clusters])];
+  if (audiences === undefined || expected.length === 0) return;
+  if (audiences.some((audience) => expected.includes(audience))) return;
+  printRemark(
+    context,
+    'the audiences of this token are none that this config names, so an API server might refuse it',
+    `write --audience with what that API server asks for, such as ${printable(expected.join(', '))}`,
   );
 }
 

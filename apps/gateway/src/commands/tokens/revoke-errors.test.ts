@@ -44,6 +44,15 @@ describe('revoke', () => {
     expect(stderr).toMatch(/ could not revoke everything: the store is away: start it\n$/);
   });
 
+  test('an error while a digest is completed: nothing is revoked, and that is said', async () => {
+    const { revoke, stored } = await createPlace({ tokens, options: { fails: 'list' } });
+    const { code, stdout, stderr } = await revoke(['--digest', 'abcdef0011']);
+    expect([code, stdout, await stored()]).toEqual([1, '', tokens]);
+    expect(stderr).toMatch(
+      /^sallyport: nothing is revoked: .* could not list its tokens: the store is away: start it\n {2}fix: make its store answer, and run the command again\n$/,
+    );
+  });
+
   test('an error that quotes the token is withheld', async () => {
     const { revoke } = await createPlace({
       options: { fails: 'revoke', message: 'no key slp:TOKEN' },

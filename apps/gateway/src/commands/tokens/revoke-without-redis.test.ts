@@ -8,8 +8,8 @@ describe('revoke without cache.redis', () => {
   const tokens = recordsOfJaneAndBob();
   const ofCaches = [
     'Without cache.redis no replica forgets what it has cached. This config caches nothing of it.',
-    'kube-apiserver can accept answers from its own cache for up to 2m10s;',
-    'the time differs if its --authentication-token-webhook-cache-ttl is not 2m.',
+    'kube-apiserver can accept answers from its own cache for up to 2m10s,',
+    'or 40s with --authentication-token-webhook-cache-ttl=30s, as init prints it.',
     'Open connections (exec, logs -f, watch) continue.',
     '',
   ];
@@ -194,9 +194,21 @@ describe('revoke without cache.redis', () => {
       message:
         'no token on standard input\n  fix: type it at a terminal, or pipe it from a file: sallyport revoke --token < FILE\n',
     },
-  ])('$options is wrong usage, and revokes nothing', async ({ options, message }) => {
+    {
+      options: ['--token'],
+      input: 'apiVersion: v1\nusers: []\n',
+      message:
+        'standard input has several lines, as a kubeconfig, and a token is one line\n  fix: pipe the value of token: alone\n',
+    },
+    {
+      options: ['--token'],
+      input: 'first\nsecond\n',
+      message:
+        'standard input has several lines, and a token is one line\n  fix: pipe the token alone\n',
+    },
+  ])('$options is wrong usage, and revokes nothing', async ({ options, input, message }) => {
     const { revoke, stored, calls } = await createPlace({ tokens });
-    const { code, stdout, stderr } = await revoke(options);
+    const { code, stdout, stderr } = await revoke(options, input);
     expect([code, stdout, await stored(), await calls()]).toEqual([2, '', tokens, '']);
     expect(stderr.startsWith(`sallyport: ${message}`)).toBe(true);
   });

@@ -1,4 +1,5 @@
 import { printable } from '../../base/logging/printable.ts';
+import { describeError, FixableError } from '../../config/problems.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
 import {
   explainWithoutRedis,
@@ -118,7 +119,11 @@ async function completeSubject(
         users.set(token.digest, user);
       }
     });
-  await Promise.all(issuers.map(collect));
+  await Promise.all(issuers.map(collect)).catch((error: unknown) => {
+    const { message, fix = 'make its store answer, and run the command again' } =
+      describeError(error);
+    throw new FixableError(`nothing is revoked: ${message}`, fix, { cause: error });
+  });
   const name = completeDigest(digits, users);
   return name === undefined ? undefined : { ...plan, draft: { ...plan.draft, name } };
 }

@@ -76,6 +76,29 @@ describe('token create', () => {
     expect([code, stderr.includes(remark)]).toEqual([0, hasRemark]);
   });
 
+  test.each([
+    { group: 'deployers,viewers', hasRemark: true },
+    { group: 'cn=deployers,ou=groups', hasRemark: false },
+  ])('a group with a comma has a remark: $group, $hasRemark', async ({ group, hasRemark }) => {
+    const { run } = await createPlace();
+    const { code, stderr } = await run([...create, '--group', group]);
+    const remark =
+      'sallyport: deployers,viewers is one group, with a comma in its name\n  fix: if several groups are meant, revoke this token, and write --group once per group\n';
+    expect([code, stderr.includes(remark)]).toEqual([0, hasRemark]);
+  });
+
+  test.each([
+    { audience: 'prod', hasRemark: true },
+    { audience: 'https://prod.example.com', hasRemark: false },
+  ])('an audience of no cluster has a remark: $audience', async ({ audience, hasRemark }) => {
+    const apiAudiences = ['https://prod.example.com'];
+    const { run } = await createPlace({ config: { server: { apiAudiences } } });
+    const { code, stderr } = await run([...create, '--audience', audience]);
+    const remark =
+      'sallyport: the audiences of this token are none that this config names, so an API server might refuse it\n  fix: write --audience with what that API server asks for, such as https://prod.example.com\n';
+    expect([code, stderr.includes(remark)]).toEqual([0, hasRemark]);
+  });
+
   test('-o json prints all on standard output', async () => {
     const { run } = await createPlace();
     const said = ['--group', 'dev', '--reason', 'r', '--by', 'ops'];
