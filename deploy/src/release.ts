@@ -18,7 +18,12 @@ const { values, positionals } = parseArgs({
 });
 if (values.strict && values.quick)
   throw new Error('--quick is for trials: leave it out for a release');
-const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
+const [folderName = 'release'] = positionals;
+if (/^v?\d+\.\d+/.test(folderName))
+  throw new Error(
+    `${folderName}: DIR is a folder, and the version is that of the packages: run version-packages, and leave it out`,
+  );
+const folder = resolve(process.env.INIT_CWD ?? '.', folderName);
 const source = await readSource(values.quick ? 0 : undefined);
 const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);
 const places = { image: process.env.RELEASE_IMAGE, charts: process.env.RELEASE_CHARTS };

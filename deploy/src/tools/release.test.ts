@@ -124,11 +124,12 @@ describe('a release', () => {
   });
 
   test.each([
-    ['--platform=linux-mips', '--platform linux-mips: use one of linux-amd64, '],
-    ['--url=http://files.example.com', '--url: write the https URL of the folder'],
-  ])('does not build the client with %s', async (word, message) => {
-    const client = join(import.meta.dirname, '../client.ts');
-    await expect(run(process.execPath, [client, word], folder.path)).rejects.toThrow(message);
+    ['client', '--platform=linux-mips', '--platform linux-mips: use one of linux-amd64, '],
+    ['client', '--url=http://files.example.com', '--url: write the https URL of the folder'],
+    ['release', 'v0.2.0', 'v0.2.0: DIR is a folder, and the version is that of the packages'],
+  ])('%s builds nothing with %s', async (name, word, message) => {
+    const script = join(import.meta.dirname, `../${name}.ts`);
+    await expect(run(process.execPath, [script, word], folder.path)).rejects.toThrow(message);
   });
 
   test('publishes nothing, and says what publishing would run and what is in the way', () => {
