@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { startReplica, untilInSync } from '@sallyport/test-servers/redis';
@@ -177,6 +177,8 @@ test('when the sealing key of its session is removed, kubectl asks for the passw
   } finally {
     await gateway.configure(config);
     await gateway.reload();
+    // A gateway that another test starts again in this folder would take it for a secret that was written there.
+    await rm(join(gateway.folder, 'secrets/new-key'));
   }
 });
 
