@@ -185,7 +185,21 @@ test.each([
     'is PEM, not JSON: write a JWK set',
   ],
   ['{}', 'is not a JWK set: it needs a list "keys"'],
-  ['{"keys":[]}', 'has no public key'],
+  ['{"keys":[]}', 'has no public key: write the'],
+  [
+    '{"kty":"EC"}',
+    'is not a JWK set: it needs a list "keys". This is one key: write {"keys": [KEY]}',
+  ],
+  [
+    '{"issuer":"a","jwks_uri":"b"}',
+    'is not a JWK set: it needs a list "keys". This is a discovery document: write the document at its jwks_uri',
+  ],
+  ['{"keys":[{"kty":"EC","use":"jwt-svid"}]}', 'has no key that can check a token (use: jwt-svid)'],
+  [
+    '{"keys":[{"kty":"EC","key_ops":["sign"]}]}',
+    'has no key that can check a token (key_ops: sign)',
+  ],
+  ['{"keys":[{"kty":"EC","alg":"ECDH-ES"}]}', 'has no key that can check a token (alg: ECDH-ES)'],
 ])(
   'a file of keys with %j is refused at the start, by the name of its option',
   async (bad, words) => {
@@ -391,6 +405,10 @@ test('check asks the issuer, and warns of one that signs with no algorithm of th
   provider.behave('shows its private keys');
   await authenticator.check?.(context.signal);
   expect(recorded.lines).toContainEqual(isPrivate);
+  provider.behave('has keys for encryption alone');
+  await expect(authenticator.check?.(context.signal)).rejects.toThrow(
+    'has no key that can check a token (use: enc',
+  );
   provider.behave('fails');
   await expect(authenticator.check?.(context.signal)).rejects.toThrow('answers 500');
 });
@@ -405,6 +423,17 @@ test('check warns of users who could choose whose groups they get, only if direc
   expect(await check({ lookedUpBy: 'uid' })).toEqual([]);
   expect(await check({ isDirectory: true })).toEqual([]);
   expect(await check()).toEqual([]);
+});
+
+test('check warns of a rule whose value looks like a pattern', async () => {
+  write(key);
+  const check = async (requiredValue: string) => {
+    const claimValidationRules = [{ claim: 'sub', requiredValue }];
+    const { authenticator } = await open({ claimValidationRules });
+    return authenticator.check?.(context.signal);
+  };
+  expect(await check('repo:acme/*')).toEqual([expect.stringContaining('compared exactly')]);
+  expect(await check('repo:acme/app:ref:refs/heads/main')).toEqual([]);
 });
 
 test('check names all issuers that are down, also one that does not answer', async () => {

@@ -31,6 +31,7 @@ import {
   type KeyObserver,
   type KeySet,
   parseKeys,
+  whyNoUse,
 } from './key-set.ts';
 import { createKeyVersions } from './key-versions.ts';
 import { listWarnings } from './looked-up-by.ts';
@@ -118,7 +119,10 @@ export async function createJwtAuthenticator(
     },
     async check(signal, use) {
       await checkIssuers([...issuers.values()], context, signal);
-      return use?.lookedUpBy === undefined ? [] : listWarnings(options.issuers, use.lookedUpBy);
+      const warnings = options.issuers.flatMap(warnOfPatterns);
+      return use?.lookedUpBy === undefined
+        ? warnings
+        : [...warnings, ...listWarnings(options.issuers, use.lookedUpBy)];
     },
     close,
   };
@@ -225,7 +229,8 @@ async function openFile(
       );
     }
     const publicKeys = parseKeys(document, maxKeysOfFile);
-    if (publicKeys.length === 0) throw new Error('has no public key');
+    const problem = whyNoUse(publicKeys);
+    if (problem !== undefined) throw new Error(problem);
     if (hasPrivateKey(document)) logger.warn({ file }, privateKeyFound);
     keys = createLocalJWKSet({ keys: [...publicKeys] });
     observer.onKeys(publicKeys);
@@ -285,7 +290,11 @@ async function checkIssuer(
   { logger }: PluginContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { algorithms, isPrivate } = (await keys.read(signal)) ?? {};
+  const published = await keys.read(signal);
+  const { algorithms, isPrivate } = published ?? {};
+  const problem = published && whyNoUse(published.keys);
+  if (problem !== undefined)
+    throw new AuthenticatorError('unavailable', `${published?.jwksUri} ${problem}`);
   if (isPrivate) logger.warn({ issuer: options.url }, privateKeyFound);
   if (
     algorithms === undefined ||
@@ -294,6 +303,16 @@ async function checkIssuer(
     return;
   const fields = { issuer: options.url, signsWith: algorithms.join(', ').slice(0, 200) };
   logger.warn(fields, 'the issuer signs with none of algorithms');
+}
+
+/** Warns of rules whose value looks like a pattern: no token passes them. */
+function warnOfPatterns({ url, rules }: IssuerOptions): readonly string[] {
+  return rules.flatMap(({ claim, requiredValue }) =>
+    typeof requiredValue === 'string' && requiredValue.includes('*')
+      ? `issuer ${url}: requiredValue of the claim ${claim} contains a *, and values are compared exactly: no pattern matches. ` +
+        'Write the whole value, or require another claim that is the same in all these tokens'
+      : [],
+  );
 }
 
 /** Makes the metrics of the keys. Their labels are the issuers of the config. */

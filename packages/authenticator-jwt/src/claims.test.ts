@@ -410,6 +410,12 @@ describe('claimValidationRules', () => {
       requiredValue: false,
       values: 'it is the boolean true, and the rule has the boolean false',
     },
+    // The problem says that the types differ.
+    {
+      claim: true,
+      requiredValue: 'true',
+      values: 'it is the boolean true, and the rule has the string "true"',
+    },
     {
       claim: ['x'],
       values: 'it is the list ["x"], and the rule has the string "x": a list never equals a string',

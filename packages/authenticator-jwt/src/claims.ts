@@ -93,7 +93,10 @@ function compareValues(
   const shown = isPersonal
     ? `${type}, which is not shown since it can name a person`
     : showValue(claimValue);
-  const difference = type === requiredType ? '' : `: ${type} never equals ${requiredType}`;
+  // The problem of such a pair says the same with its fix.
+  const isExplained = whyOtherValue(claim, claimValue, requiredValue).includes('requiredValue');
+  const difference =
+    type === requiredType || isExplained ? '' : `: ${type} never equals ${requiredType}`;
   return `it is ${shown}, and the rule has ${showValue(requiredValue)}${difference}`;
 }
 

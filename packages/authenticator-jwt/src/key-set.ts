@@ -4,10 +4,17 @@ import {
   type AuthenticatorErrorCode,
   type Logger,
 } from '@sallyport/authenticator';
-import { AnswerTooBig, callHttp, explainHttpError, parseJson, within } from '@sallyport/plugin-kit';
+import {
+  AnswerTooBig,
+  callHttp,
+  explainHttpError,
+  oneLine,
+  parseJson,
+  within,
+} from '@sallyport/plugin-kit';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import type { KeyLimits } from './options.ts';
+import { algorithms, type KeyLimits } from './options.ts';
 
 /** A key set has the keys of one issuer. */
 export type KeySet = Pick<
@@ -18,10 +25,14 @@ export type KeySet = Pick<
    * Reads the keys and the discovery document. It returns undefined for keys in a file, which have
    * no such document.
    */
-  read(
-    signal: AbortSignal,
-  ): Promise<
-    { readonly algorithms: readonly string[] | undefined; readonly isPrivate: boolean } | undefined
+  read(signal: AbortSignal): Promise<
+    | {
+        readonly algorithms: readonly string[] | undefined;
+        readonly isPrivate: boolean;
+        readonly keys: readonly JWK[];
+        readonly jwksUri: string;
+      }
+    | undefined
   >;
 };
 
@@ -69,7 +80,8 @@ const publicMembers = ['kty', 'use', 'key_ops', 'alg', 'kid', 'crv', 'x', 'y', '
  */
 export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
   const { success, data } = jwksSchema.safeParse(document);
-  if (!success) throw new Error('is not a JWK set: it needs a list "keys"');
+  if (!success)
+    throw new Error(`is not a JWK set: it needs a list "keys"${explainOther(document)}`);
   if (data.keys.length > maxKeys)
     throw new Error(`has ${data.keys.length} keys, more than jwks.maxKeys (${maxKeys})`);
   return data.keys
@@ -80,6 +92,37 @@ export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
           publicMembers.flatMap((name) => (name in key ? [[name, key[name]]] : [])),
         ) as JWK,
     );
+}
+
+/** Says how to make a JWK set of another JSON document that an issuer has. */
+function explainOther(document: unknown): string {
+  const { jwks_uri: jwksUri, kty } = Object(document);
+  if (jwksUri !== undefined)
+    return '. This is a discovery document: write the document at its jwks_uri';
+  return kty === undefined ? '' : '. This is one key: write {"keys": [KEY]}';
+}
+
+/**
+ * Says why no token can be checked with the keys of an issuer: jose finds only keys for signatures (RFC 7517 sections 4.2 and 4.3).
+ *
+ * @returns undefined where a key is for signatures
+ */
+export function whyNoUse(keys: readonly JWK[]): string | undefined {
+  const fix = "write the issuer's public keys that sign its tokens, as at its jwks_uri";
+  if (keys.length === 0) return `has no public key: ${fix}`;
+  const isFor = ({ use = 'sig', key_ops = ['verify'], alg }: JWK) =>
+    use === 'sig' &&
+    key_ops.includes('verify') &&
+    (alg === undefined || algorithms.some((algorithm) => algorithm === alg));
+  if (keys.some(isFor)) return undefined;
+  const members = (['use', 'key_ops', 'alg'] as const).flatMap((name) => {
+    const values = new Set(keys.map((key) => key[name]).filter((value) => value !== undefined));
+    return values.size === 0 ? [] : `${name}: ${oneLine([...values].map(String).join(', '))}`;
+  });
+  return (
+    `has no key that can check a token (${members.join('; ')}): its keys need use: sig or none, key_ops: verify or none, ` +
+    `and an alg of signatures or none: ${fix}`
+  );
 }
 
 /**

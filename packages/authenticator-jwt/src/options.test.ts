@@ -76,6 +76,10 @@ testRefusals(
       ofIssuer({ url: 'https://idp.example.com/#' }),
       'issuer.url: must have no query and no fragment…',
     ],
+    [
+      ofIssuer({ url: 'https://a/b/.well-known/openid-configuration' }),
+      'issuer.url: is the address of the discovery document, which names the issuer: write https://a/b, as…',
+    ],
     [ofIssuer({ url: 'accounts.google.com' }), 'issuer.url: must be a URL with https…'],
     [ofIssuer({ audiences: [] }), 'issuer.audiences: must have 1 to 64 entries…'],
     [ofIssuer({ audienceMatchPolicy: 'All' }), 'issuer.audienceMatchPolicy: must be MatchAny…'],
@@ -94,7 +98,7 @@ testRefusals(
     ],
     [
       { claimValidationRules: [{ claim: 'a', requiredValue: 7 }] },
-      'claimValidationRules.0.requiredValue: must be a string, true or false',
+      'claimValidationRules.0.requiredValue: must be a string, true or false: write "7", in quotes',
     ],
     [
       { claimValidationRules: [{ claim: 'a', expression: 'true' }] },
@@ -103,6 +107,18 @@ testRefusals(
     [
       extra({ key: 'x.io/a', claim: 'a', valueExpression: 'a' }),
       'claimMappings.extra.0.valueExpression: is not supported: CEL…',
+    ],
+    [
+      { claimMappings: { username: { claim: 'claims.email' } } },
+      'claimMappings.username.claim: is an expression, and CEL is not evaluated here: write the name of one claim, such as email',
+    ],
+    [
+      { claimMappings: { username: { claim: "claims.email.split('@')[0]" } } },
+      'claimMappings.username.claim: is an expression…',
+    ],
+    [
+      { claimMappings: { username, groups: { claim: 'realm_access.roles' } } },
+      'claimMappings.groups.claim: is inside another claim…',
     ],
     [
       { userValidationRules: [{ expression: 'true' }] },

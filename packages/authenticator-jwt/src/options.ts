@@ -18,7 +18,7 @@ import { z } from 'zod';
  * All of these sign with a private key: with a symmetric one, whoever can check a token could make
  * one. RFC 7518 section 3.1, RFC 9864.
  */
-const algorithms = [
+export const algorithms = [
   ...['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
   ...['EdDSA', 'Ed25519'],
 ] as const;
@@ -63,6 +63,17 @@ function httpsUrl(description: string): z.ZodType<string> {
   });
 }
 
+const wellKnown = '/.well-known/openid-configuration';
+
+const issuerUrl = httpsUrl('The issuer: `iss` of its tokens, byte for byte.').superRefine(
+  (url, context) => {
+    if (!url.endsWith(wellKnown)) return;
+    const problem = 'is the address of the discovery document, which names the issuer';
+    const fix = `write ${url.slice(0, -wellKnown.length)}, as "issuer" in that document says`;
+    context.addIssue({ code: 'custom', message: `${problem}: ${fix}`, params: { problem, fix } });
+  },
+);
+
 /** `prefix` may be empty, as in Kubernetes. */
 const prefix = z
   .string({ error: 'must be a string' })
@@ -72,13 +83,36 @@ const prefix = z
 const noCel = z
   .unknown()
   .optional()
-  .refine(
-    (input) => input === undefined,
-    'is not supported: CEL is not evaluated here. Write claim in its place',
-  )
+  .refine((input) => input === undefined, {
+    error: 'is not supported: CEL is not evaluated here: write claim: NAME in its place',
+    params: {
+      problem: 'is not supported: CEL is not evaluated here',
+      fix: 'write claim: NAME in its place, with the name of a claim such as sub',
+    },
+  })
   .describe('CEL, as in kube-apiserver: not supported. Write claim.');
 
-const claim = (sample: string) => text('The name of the claim, at the top of the token.', sample);
+const claim = (sample: string) =>
+  value(
+    { description: 'The name of the claim, at the top of the token.', minLength: 1 },
+    (input): ParseResult<string> => {
+      const parsed = parseText(input, sample);
+      if ('problem' in parsed) return parsed;
+      if (/^claims[.[]|[()[\]{}'"?\s]/.test(parsed.value)) {
+        const [, name = sample] = /^claims\.(\w+)$/.exec(parsed.value) ?? [];
+        const problem = 'is an expression, and CEL is not evaluated here';
+        return { problem, fix: `write the name of one claim, such as ${name}` };
+      }
+      if (/^(realm|resource)_access\./.test(parsed.value)) {
+        const problem = 'is inside another claim, and only claims at the top of the token are read';
+        return {
+          problem,
+          fix: `let the issuer map it to a claim of its own, and write its name, such as ${sample}`,
+        };
+      }
+      return parsed;
+    },
+  );
 
 const describeMapping = (description: string, sample: string) =>
   section(
@@ -144,7 +178,7 @@ const mappingsSchema = section(
 
 const issuer = section(
   {
-    url: httpsUrl('The issuer: `iss` of its tokens, byte for byte.'),
+    url: issuerUrl,
     discoveryURL: httpsUrl(
       'Where its discovery document is, if not below url. The issuer in the document must still be url.',
     ).optional(),
@@ -198,12 +232,20 @@ const limits = section(
   },
 );
 
+function describeRequiredValue(input: unknown): string {
+  const fix =
+    typeof input === 'number'
+      ? `write "${input}", in quotes`
+      : 'write one value, such as "example.com"';
+  return `must be a string, true or false: ${fix}`;
+}
+
 const rule = section(
   {
     claim: claim('hd'),
     // kube-apiserver takes a string alone, and would need CEL for `email_verified`.
     requiredValue: z
-      .union([z.string(), z.boolean()], { error: 'must be a string, true or false' })
+      .union([z.string(), z.boolean()], { error: ({ input }) => describeRequiredValue(input) })
       .default('')
       .describe('The exact value of the claim: a string, true or false.'),
     expression: noCel,
@@ -268,8 +310,8 @@ const entry = section(
       ...otherKeys
     } = keys;
     const { url, audiences, jwksFile, discoveryURL, certificateAuthorityFile: caFile } = issuerKeys;
-    const wellKnown = `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const fetched = { discoveryUrl: discoveryURL ?? wellKnown, caFile, limits: jwks };
+    const discoveryUrl = discoveryURL ?? url.replace(/\/$/, '') + wellKnown;
+    const fetched = { discoveryUrl, caFile, limits: jwks };
     const source = jwksFile === undefined ? fetched : { file: jwksFile };
     return { ...otherKeys, url, audiences, rules, mappings, credentialId, keys: source };
   },

@@ -167,6 +167,7 @@ describe('the claims of a refused token', () => {
       });
       for (const keys of [fixedKeys(await newKey('one')), fixedKeys(await newKey('two'))]) {
         const refusal = await verifyToken(token, changed, keys);
+        expect(JSON.stringify(refusal)).not.toContain('ERR_');
         expect(refusal).toMatchObject({ reason: expect.any(String) });
         expect(refusal).not.toHaveProperty('claims');
       }

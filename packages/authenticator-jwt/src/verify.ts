@@ -161,12 +161,18 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
     }
     return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', problem, claims };
   }
+  if (error instanceof errors.JWSSignatureVerificationFailed)
+    return { reason: 'invalid-credentials', problem: wrongSignature };
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', problem: `it is refused: ${error.code}` };
   }
   const problem = "a key of the issuer can't be used for this token: RSA keys need 2048 bits";
   throw new AuthenticatorError('failed', problem, { cause: error });
 }
+
+const wrongSignature =
+  "the signature does not verify with this issuer's keys: get a new token, and don't change it when you copy it; " +
+  'if new tokens fail, compare the key ID (kid) in their header with the keys';
 
 /**
  * Words a time of a token, next to the clock:

@@ -15,6 +15,7 @@ export type Behaviour =
   | 'breaks off'
   | 'no JSON'
   | 'shows its private keys'
+  | 'has keys for encryption alone'
   | 'upgrades';
 
 /** An OpenID provider, whose issuer is its URL. */
@@ -46,7 +47,13 @@ export async function startProvider(
     return (incoming, answer) => {
       if (behaviour === 'shows its private keys' && incoming.url === '/jwks')
         answer.end(JSON.stringify({ keys: own }));
-      else if (behaviour === 'ok' || behaviour === 'shows its private keys')
+      else if (behaviour === 'has keys for encryption alone' && incoming.url === '/jwks')
+        answer.end(JSON.stringify({ keys: own.map((key) => ({ ...key, use: 'enc' })) }));
+      else if (
+        behaviour === 'ok' ||
+        behaviour === 'shows its private keys' ||
+        behaviour === 'has keys for encryption alone'
+      )
         handle(incoming, answer);
       else if (behaviour === 'fails') answer.writeHead(500).end();
       else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
