@@ -71,7 +71,7 @@ describe('check()', () => {
     { missing: peopleBase, option: 'user.base' },
     { missing: groupsBase, option: 'groups.base' },
   ])('says that the base $missing is not there', async ({ missing, option }) => {
-    const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account is not allowed to see it`;
+    const message = `no LDAP server works:\n  ldaps://memory-1:636: ${option} "${missing}" does not exist there, or the service account is not allowed to see it: correct the DN, or let the account read that entry`;
     await expect(
       check(memoryDirectory({ entries: bases.filter(({ dn }) => dn !== missing) })),
     ).rejects.toThrow(message);

@@ -51,7 +51,8 @@ export async function checkDirectory(
   throw new Error(text);
 }
 
-const accountMaySee = 'the service account is not allowed to see it';
+const accountMaySee =
+  'the service account is not allowed to see it: correct the DN, or let the account read that entry';
 
 /** How servers refuse an anonymous search: Active Directory, OpenLDAP (`require authc`), 389-DS, and one whose rules forbid it. */
 const refusalsOfAnonymous: ReadonlySet<number> = new Set([1, 8, 48, 50]);

@@ -158,6 +158,14 @@ export const optionsSchema = section(
     const { commandTimeout, keyPrefix, layout, tokenPattern, trackLastUse, admin } = keys;
     const use = { commandTimeout, terms, another: admin?.url };
     const connection = settleConnection(keys, use, complain);
+    const [, glob] = /^([\w-]+\w)\*$/.exec(tokenPattern?.pattern() ?? '') ?? [];
+    if (glob !== undefined) {
+      complain(
+        ['tokenPattern'],
+        'is a glob: as a regular expression, its * repeats only the character before it, so no token matches',
+        `write ${glob}.*, or tokenPrefix: ${glob} in place of it`,
+      );
+    }
     if (tokenPattern?.matches('')) {
       complain(
         ['tokenPattern'],

@@ -33,7 +33,10 @@ function parseUrl(input: unknown): ParseResult<URL> {
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
     return { problem: 'must be a URL with https', fix };
   if (url.username || url.password)
-    return { problem: 'must have no name or password in it', fix: 'write bearer' };
+    return {
+      problem: 'must have no name or password in it',
+      fix: 'remove them, and write bearer: { file: secrets/webhook-token } if the peer needs a token',
+    };
   if (parsed.value.includes('#')) return { problem: 'must have no fragment', fix };
   return { value: url };
 }

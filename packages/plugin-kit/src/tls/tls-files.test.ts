@@ -72,7 +72,12 @@ describe('TLS files', () => {
         'caFile: ca.crt has no CA, but the certificate of CN=a server, which makes no server trusted: write ',
       ],
       ['', 'caFile: ca.crt has no PEM certificate'],
-      ['garbage', 'caFile: ca.crt has no PEM certificate'],
+      [
+        'garbage',
+        'caFile: ca.crt has no PEM certificate ("-----BEGIN CERTIFICATE-----"): check the path, or copy the file again',
+      ],
+      ['-----BEGIN CERTIFICATE REQUEST-----', ', but a certificate request: let a CA sign it'],
+      [Buffer.from('3082000a020103', 'hex'), ', but is PKCS#12: convert it with openssl pkcs12'],
       [
         new X509Certificate(next.certificate).raw,
         'caFile: ca.crt is in DER, not in PEM: convert it with openssl x509 -inform der -in FILE -out NEWFILE',
@@ -154,16 +159,16 @@ describe('TLS files', () => {
     );
     for (const line of other.key.split('\n').slice(1, 3)) expect(mixed).not.toContain(line);
     expect(await failure({ ...pair, keyFile: 'locked' })).toContain(
-      'keyFile: locked has a key with a passphrase',
+      'keyFile: locked has a key with a passphrase: store it without one, readable by this user only: openssl pkey',
     );
     expect(await failure({ ...pair, keyFile: 'garbage' })).toContain(
       'keyFile: garbage has no PEM private key',
     );
     expect(await failure({ ...pair, keyFile: 'client.crt' })).toContain(
-      'keyFile: client.crt has no PEM private key',
+      'keyFile: client.crt has no PEM private key ("-----BEGIN PRIVATE KEY-----"), but a certificate: name',
     );
     expect(await failure({ ...pair, certFile: 'client.key' })).toContain(
-      'certFile: client.key has no PEM certificate',
+      'certFile: client.key has no PEM certificate ("-----BEGIN CERTIFICATE-----"), but a private key: name',
     );
     expect(await failure({ caFile: 'missing' })).toContain('ENOENT');
   });

@@ -105,7 +105,7 @@ export function parseCertificates(pem: Buffer): X509Certificate[] {
     throw new Error(
       isDer(pem)
         ? 'is in DER, not in PEM: convert it with openssl x509 -inform der -in FILE -out NEWFILE'
-        : 'has no PEM certificate ("-----BEGIN CERTIFICATE-----")',
+        : `has no PEM certificate ("-----BEGIN CERTIFICATE-----")${explainOtherContent(pem)}`,
     );
   }
   return blocks.map((block, index) => {
@@ -115,6 +115,23 @@ export function parseCertificates(pem: Buffer): X509Certificate[] {
       throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
     }
   });
+}
+
+/** Says what is in a file in place of a certificate or a key, and what to do. It quotes nothing of the file. */
+function explainOtherContent(content: Buffer): string {
+  const text = content.toString('latin1');
+  if (/-----BEGIN (NEW )?CERTIFICATE REQUEST-----/.test(text))
+    return ', but a certificate request: let a CA sign it, and write the certificate that it returns';
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
+    return ', but a private key: name the file of its certificate here, and this file where the key belongs';
+  if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text))
+    return ', but a certificate: name the file of its private key here';
+  // PKCS#12 is a sequence that begins with the version 3 (RFC 7292, section 4).
+  const isPkcs12 =
+    content[0] === 0x30 && content.subarray(0, 9).includes('\x02\x01\x03', 0, 'latin1');
+  if (isPkcs12)
+    return ', but is PKCS#12: convert it with openssl pkcs12 -in FILE -nodes -out NEWFILE, and split the key from the certificate';
+  return ': check the path, or copy the file again';
 }
 
 /** Whether a file without PEM is a certificate all the same: Windows exports DER by default. */
@@ -166,12 +183,14 @@ export function parsePrivateKey(pem: Buffer): KeyObject {
     /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))
   ) {
     throw new Error(
-      'has a key with a passphrase: store it without one, readable by this user only',
+      'has a key with a passphrase: store it without one, readable by this user only: openssl pkey -in FILE -out NEWFILE',
     );
   }
   try {
     return createPrivateKey(pem);
   } catch {
-    throw new Error('has no PEM private key ("-----BEGIN PRIVATE KEY-----")');
+    throw new Error(
+      `has no PEM private key ("-----BEGIN PRIVATE KEY-----")${explainOtherContent(pem)}`,
+    );
   }
 }

@@ -169,12 +169,13 @@ function settleServers(
   const { url, sentinels, name, cluster } = keys;
   const topologies = [url, sentinels, cluster].filter((topology) => topology !== undefined);
   if (topologies.length !== 1) {
-    complain(
-      topologies.length === 0 ? ['url'] : [url === undefined ? 'cluster' : 'url'],
-      topologies.length === 0
-        ? 'is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'
-        : "can't be combined: keep one of url, sentinels and cluster",
-    );
+    if (topologies.length === 0) {
+      const fix = 'write url: rediss://redis.example.com:6379, or set sentinels or cluster';
+      complain(['url'], 'is missing', fix);
+    } else {
+      const path = [url === undefined ? 'cluster' : 'url'];
+      complain(path, "can't be combined with the others", 'keep one of url, sentinels and cluster');
+    }
     return undefined;
   }
   refuseUselessKeys(keys, complain);

@@ -91,6 +91,10 @@ describe('a URL', () => {
       ['rediss://redis.', `has no host: ${fix}; ${encode}`],
       ['rediss://[192.0.2.1]', `is not a URL: ${fix}; ${encode}`],
       ['rediss://2001:db8::1', `is not a URL: ${fix}; ${encode}`],
+      [
+        'rediss://redis-a:6379,redis-b:6379',
+        'names several servers, and a URL has one: write a list under sentinels or cluster in place of url',
+      ],
       ['rediss://redis:port', `is not a URL: ${fix}; ${encode}`],
       ['rediss://redis:65536', `is not a URL: ${fix}; ${encode}`],
       ['rediss://redis:0', `must have a port from 1 to 65535: ${fix}`],

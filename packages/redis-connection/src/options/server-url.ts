@@ -49,6 +49,10 @@ function parseSocketUrl(text: string): ParseResult<SocketUrl> {
 }
 
 function parseServerUrl(text: string): ParseResult<ServerUrl> {
+  if (/^\w+:\/\/[^/@]*,/.test(text)) {
+    const problem = 'names several servers, and a URL has one';
+    return { problem, fix: 'write a list under sentinels or cluster in place of url' };
+  }
   const url = URL.parse(text);
   if (url === null) return { problem: 'is not a URL', fix: `${urlFix}; ${encode}` };
   const { protocol, pathname, search, hash, port } = url;

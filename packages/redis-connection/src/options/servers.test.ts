@@ -39,7 +39,7 @@ describe('servers', () => {
     );
   });
 
-  const keep = "can't be combined: keep one of url, sentinels and cluster";
+  const keep = "can't be combined with the others: keep one of url, sentinels and cluster";
   const three = (kind: string) =>
     `write [${['a', 'b', 'c'].map((node) => `${kind}-${node}.example.com`).join(', ')}]`;
   const [cluster, sentinels] = [['rediss://a'], ['rediss://a']];

@@ -15,14 +15,18 @@ const check = async (
   };
   const context = { files: [], gateway: Promise.resolve(identity) };
   const findings = await checkAddress('server.listen', { host, port }, context);
-  return findings.map(({ result, detail }) => `${result}: ${detail}`);
+  return findings.map(({ result, detail, fix }) =>
+    [result, detail, ...(result === 'error' && fix !== undefined ? [fix] : [])].join(': '),
+  );
 };
 
 test('an address at which no gateway can listen is an error', async () => {
   expect(await check('127.0.0.1', 0)).toEqual([]);
   // RFC 5737, section 3.
   expect(await check('192.0.2.10', 0)).toEqual([
-    expect.stringMatching(/^error: .* this machine has no such address$/),
+    expect.stringMatching(
+      /^error: .* this machine has no such address: use an address of this machine/,
+    ),
   ]);
   // No resolver is asked about a label of 64 characters (RFC 1035, section 2.3.4).
   const name = `${'a'.repeat(64)}.example.com`;
