@@ -22,6 +22,7 @@ import {
   type FilledSecrets,
   fillSecrets,
   type SecretSources,
+  secretAdvice,
   withholdSecrets,
   withoutSecrets,
 } from './secrets.ts';
@@ -95,7 +96,7 @@ function findWrittenSecrets(
   return findSecretTexts(optionsSchema, options, path).map((textPath) => ({
     path: textPath,
     message: 'is a secret that is written in this file: everyone who may read the file knows it',
-    fix: 'write { file: PATH } or { env: NAME } instead',
+    fix: secretAdvice,
   }));
 }
 
@@ -141,7 +142,7 @@ async function validateOptions(
     return {
       ...problem,
       message: isWritten(problem.path) ? words : wordMissing(words),
-      fix: problem.fix ?? fix ?? `see the options of ${packageName}`,
+      fix: problem.fix ?? fix ?? proposeWord(words) ?? `see the options of ${packageName}`,
     };
   });
   return {
@@ -150,8 +151,17 @@ async function validateOptions(
   };
 }
 
+/** Proposes one of the words that an option takes. The schema of the plugin does not repeat what is written. */
+function proposeWord(words: string): string | undefined {
+  const [, first] = /^must be (\w+) or [\w ]+$/.exec(words) ?? [];
+  return first && `write one of these, such as ${first}`;
+}
+
 /** Words a missing value. @param words the words of the schema. Zod's say in its own terms that the value is missing */
 function wordMissing(words: string): string {
+  // The fix says what to write.
+  if (/^(is missing$|must be (a string|a secret|a list|keys and values)$)/.test(words))
+    return 'is missing';
   const [, kind = ''] = /^Invalid input: expected (\w+), received undefined$/.exec(words) ?? [];
   return kind === '' ? `is missing: ${words}` : `is missing: it must be ${kinds[kind] ?? kind}`;
 }

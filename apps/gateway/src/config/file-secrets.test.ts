@@ -74,7 +74,7 @@ describe('a secret that only its mark in the schema makes one', () => {
       {
         path,
         message: 'is a secret, which must not be in this file',
-        fix: `write { file: PATH } or { env: NAME } instead${path.includes('sealingKeys') ? keyAdvice : ''}`,
+        fix: `write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH)${path.includes('sealingKeys') ? keyAdvice : ''}`,
       },
     ]);
     expect(secrets).toEqual([secret]);
@@ -202,7 +202,7 @@ test.each<{ where: string; written: unknown; message: string }>([
     where: 'in the file',
     written: 'hunter2',
     message:
-      'is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead',
+      'is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH)',
   },
   {
     where: 'in a file that is not there',

@@ -8,6 +8,7 @@ import {
   fillSecrets,
   readReference,
   type SecretSources,
+  secretAdvice,
   withoutSecrets,
 } from './secrets.ts';
 
@@ -76,6 +77,10 @@ export function addSecretProblems(
       const reference = readReference(valueAt(file, problem.path));
       if (reference === undefined || problem.at === 'key') return problem;
       const { kind, name } = reference;
+      // A list of secrets is written as one of its entries.
+      const [problemWords = '', listFix] = problem.message.split(/: (?=write \[)/);
+      if (problemWords === 'must be a list' && (listFix ?? problem.fix) !== undefined)
+        return { ...problem, message: problemWords, fix: `write [{ ${kind}: ${name} }]` };
       const origin =
         kind === 'env'
           ? `the environment variable ${name}`
@@ -134,11 +139,10 @@ function addKeyAdvice(problem: Problem): Problem {
 }
 
 function describeWrittenOut(path: Path, text: string): Problem {
-  const advice = 'write { file: PATH } or { env: NAME } instead';
   return {
     path,
     message: 'is a secret, which must not be in this file',
-    fix: hasPassword(text) ? `${advice}, or take the password out of it` : advice,
+    fix: hasPassword(text) ? `take the password out of it, or ${secretAdvice}` : secretAdvice,
   };
 }
 

@@ -250,7 +250,7 @@ describe('a secret that is written in the file', () => {
         message: expect.stringMatching(
           /^authenticator probe \(.+\): is a secret that is written in this file/,
         ),
-        fix: 'write { file: PATH } or { env: NAME } instead',
+        fix: 'write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH)',
       },
     ]);
     expect(JSON.stringify(warnings)).not.toContain('hunter2222');

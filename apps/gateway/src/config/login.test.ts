@@ -37,7 +37,6 @@ test('the minimum that a login server needs is valid, and gets the defaults', ()
     ttl: 28_800_000,
     idle: 7_200_000,
     revalidate: 300_000,
-    title: 'Sallyport',
     ...{
       maxSessions: 10,
       clusters: {},
@@ -137,6 +136,7 @@ describe('login is refused with', () => {
     ],
     [{ logo: 'logo.svg' }, {}, 'login.logo: has no effect without pages to show it on'],
     [{ title: 'Example Corp' }, {}, 'login.title: has no effect without pages to show it on'],
+    [{ title: 'Sallyport' }, {}, 'login.title: has no effect without pages to show it on'],
     [{ title: 'x'.repeat(61) }, {}, 'login.title: must have at most 60 characters'],
     ...[
       [{ scopes: ['email'] }, 'scopes: must contain openid: add it'],

@@ -162,7 +162,8 @@ export const loginSchema = z
     ).default(false),
     title: filledText
       .max(60)
-      .default(defaultTitle)
+      .exactOptional()
+      .meta({ default: defaultTitle })
       .describe('Name at the top of the pages in a browser, such as `Example Corp`.'),
     logo: textKey(
       'PNG or SVG file of at most 32 KiB, which the pages show in place of the title. In dark mode it has a white background.',

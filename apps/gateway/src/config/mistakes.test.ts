@@ -96,6 +96,33 @@ describe('one mistake is one error, and it has a fix', () => {
         '1:73: authenticators[0].options.urlFile: authenticator a (probe.js): unknown key: write url: { file: PATH }',
     },
     {
+      mistake: 'texts with commas for a list',
+      text: `server: { apiAudiences: "https://a, b" }\n${entry}`,
+      problem: '1:25: server.apiAudiences: must be a list: write [https://a, b]',
+    },
+    {
+      mistake: 'one sealing key for a list',
+      text: `cache: { redis: { url: unix:/a, sealingKeys: { file: gateway.yaml } } }\n${entry}`,
+      problem: '1:46: cache.redis.sealingKeys: must be a list: write [{ file: gateway.yaml }]',
+    },
+    {
+      mistake: 'a misspelled key that its section needs',
+      text: `server: { tls: { certFile: a, keyFile: b, clientCAFile: c, clientNmaes: [d] } }\n${entry}`,
+      problem: '1:60: server.tls.clientNmaes: unknown key: did you mean clientNames?',
+    },
+    {
+      mistake: 'a prefix next to `use`',
+      text: 'authenticators: [{ name: a, use: ./empty.js, prefix: a }]',
+      problem:
+        '1:46: authenticators[0].prefix: unknown key: move it into username or groups, as username: { prefix: … }',
+    },
+    {
+      mistake: 'a merge key',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: https://a, <<: {} } }]',
+      problem:
+        '1:73: authenticators[0].options["<<"]: authenticator a (probe.js): unknown key: write the keys here: YAML 1.2 has no merge key',
+    },
+    {
       mistake: 'a variable',
       text: `authenticators: [{ name: a, use: ./probe.js, options: { url: "\${URL}" } }]`,
       problem:
@@ -145,6 +172,24 @@ test('a `$` that begins no variable is a value like others', async () => {
     `authenticators: [{ name: a, use: ./probe.js, options: { text: ${JSON.stringify(text)} } }]`,
   );
   expect(warnings).toEqual([]);
+});
+
+test('the file of a secret as a key is one error, although the secret is missing', async () => {
+  await using folder = await folderWithProbe(
+    pluginSource(
+      `z.strictObject({ secret: z.string({ error: 'must be a secret: write { file: a }' }) })`,
+    ),
+  );
+  const problems = async (options: string) =>
+    folder.problems(`authenticators: [{ name: a, use: ./probe.js, options: ${options} }]`);
+  expect(await problems('{ secretFile: a }')).toEqual([
+    expect.stringMatching(/secretFile: .*: unknown key: write secret: \{ file: PATH \}$/),
+  ]);
+  expect(await problems('{}')).toEqual([
+    expect.stringMatching(
+      /secret: authenticator a \(probe\.js\): is missing: write \{ file: a \}$/,
+    ),
+  ]);
 });
 
 test('a folder in place of the file has a fix', async () => {

@@ -286,7 +286,11 @@ function writeBoolean(input: unknown): string | undefined {
 /** Proposes how to write a list. Only values of keys that have no secret are quoted. */
 function writeList(input: unknown): string {
   if (typeof input !== 'string' || input.length > 100) return 'begin each of its entries with "- "';
-  return `write [${/^\w[\w:./-]*$/.test(input) ? input : JSON.stringify(input)}]`;
+  const entries = input.split(/\s*,\s*/).filter((entry) => entry !== '');
+  const texts = entries.map((entry) =>
+    /^\w[\w:./-]*$/.test(entry) ? entry : JSON.stringify(entry),
+  );
+  return `write [${texts.join(', ')}]`;
 }
 
 function wordBound(bound: string, origin: string, limit: number | bigint): ProblemWords {

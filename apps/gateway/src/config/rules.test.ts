@@ -108,7 +108,8 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     {
       name: 'names that do nothing',
       parts: { authenticator: '    allowSystemNames: ["*"]' },
-      expected: 'authenticators[0].allowSystemNames[0]: must begin with "system:"',
+      expected:
+        'authenticators[0].allowSystemNames[0]: must begin with "system:": other names need no permission: write system:* if that is a name of Kubernetes, else remove it',
     },
     {
       name: 'plain HTTP off loopback',

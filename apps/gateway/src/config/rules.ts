@@ -1,6 +1,5 @@
 import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
-import { defaultTitle } from './login.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { at, describeUnknownName, makeRule, ofEntry, type Rule } from './rule.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
@@ -202,7 +201,7 @@ function browserRules(
       fix: 'add login.browser: true, or remove this key',
       at: 'key',
     }),
-    ...Object.entries({ logo: logo !== undefined, title: title !== defaultTitle }).map(
+    ...Object.entries({ logo: logo !== undefined, title: title !== undefined }).map(
       ([key, isSet]) =>
         makeRule([at(`login.${key}`), at('login.browser')], () => !browser && isSet, {
           message: 'has no effect without pages to show it on',

@@ -192,7 +192,15 @@ const authenticator = z.strictObject({
   ).default(true),
   allowSystemNames: z
     .array(
-      z.string().regex(/^system:/, 'must begin with "system:": other names need no permission'),
+      z
+        .string()
+        .superRefine((name, context) => {
+          if (name.startsWith('system:')) return;
+          const problem = 'must begin with "system:": other names need no permission';
+          const fix = `write system:${name} if that is a name of Kubernetes, else remove it`;
+          context.addIssue({ code: 'custom', params: { problem, fix } });
+        })
+        .meta({ pattern: '^system:' }),
     )
     .default([])
     .describe(
@@ -242,7 +250,7 @@ const provenance = z
       )
       .refine(
         (domain) => !/(^|\.)(k8s|kubernetes)\.io$/.test(domain),
-        "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own",
+        "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own. Write one of yours, such as sallyport.example.com",
       )
       .describe(
         'A DNS domain of yours, for the extra keys. `k8s.io`, `kubernetes.io` and their subdomains are refused.',
@@ -251,6 +259,8 @@ const provenance = z
   .describe(
     "Adds extra keys to each user that join kube-apiserver's audit log with the audit trail: the authenticator and the fingerprint of the token. Nothing is added by default.",
   );
+
+const aShare = 'must be a number from 0 to 1, such as 0.1 for 10 %';
 
 const tracing = z
   .strictObject({
@@ -267,9 +277,9 @@ const tracing = z
         "OTLP/HTTP endpoint of an OpenTelemetry collector, for JSON. For `https`, Node's CAs and `NODE_EXTRA_CA_CERTS` are trusted.",
       ),
     sampleRatio: z
-      .number({ error: 'must be a number from 0 to 1' })
-      .min(0, 'must be a number from 0 to 1')
-      .max(1, 'must be a number from 0 to 1')
+      .number({ error: aShare })
+      .min(0, aShare)
+      .max(1, aShare)
       .default(0.1)
       .describe(
         'Share of the traces that begin here. If the caller sends a trace context (`traceparent`), as kube-apiserver can, its sampling decision applies.',

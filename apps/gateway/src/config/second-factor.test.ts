@@ -130,7 +130,7 @@ describe('`login.secondFactor` is refused', () => {
       name: 'with a password of Redis in the file',
       written: { redis: 'redis: { url: redis://127.0.0.1:6379, password: hunter2 }' },
       expected:
-        'login.secondFactor.redis.password: is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead',
+        'login.secondFactor.redis.password: is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH)',
     },
     {
       name: 'with a Redis on another machine in clear text',

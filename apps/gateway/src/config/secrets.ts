@@ -85,6 +85,10 @@ export function readReference(value: unknown): Reference | undefined {
 /** The text that `init` writes into the file of a password that only the operator knows. */
 export const placeholder = 'replace this by the password of the service account';
 
+/** The fix for a secret that is written in the config. */
+export const secretAdvice =
+  'write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH)';
+
 const fillIn = 'write the password of the service account into it';
 
 type SecretProblem = Pick<Required<Problem>, 'message' | 'fix'>;

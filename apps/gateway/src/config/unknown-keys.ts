@@ -27,14 +27,18 @@ export function unknownKeys(
     const problem = { path, message: 'unknown key', at: 'key' } as const;
     if (near !== undefined)
       return [{ ...problem, fix: `did you mean ${near}?`, meant: [...path.slice(0, -1), near] }];
+    const secret = /^(.+)File$/.exec(key)?.[1];
+    if (secret !== undefined && knownKeys.includes(secret)) {
+      const fix = `write ${secret}: { file: PATH }`;
+      return [{ ...problem, fix, meant: [...path.slice(0, -1), secret] }];
+    }
     const place = findPlace?.(path);
     return [{ ...problem, fix: place ? `move it ${place}` : describeKnown(key, knownKeys) }];
   });
 }
 
 function describeKnown(key: string, knownKeys: readonly string[]): string {
-  const secret = /^(.+)File$/.exec(key)?.[1];
-  if (secret !== undefined && knownKeys.includes(secret)) return `write ${secret}: { file: PATH }`;
+  if (key === '<<') return 'write the keys here: YAML 1.2 has no merge key';
   return knownKeys.length === 0
     ? 'remove it: no key is known here'
     : `write one of: ${knownKeys.join(', ')}`;
@@ -58,6 +62,11 @@ export function findKey(
     isObject(inner) && isObject(inner.properties) && Object.hasOwn(inner.properties, key);
   if (section === 'authenticators' && path.length === 3 && hasKey(optionsSchemas[Number(index)]))
     return 'into options';
+  if (section === 'authenticators' && path.length === 3) {
+    const parts = valueAt(schema, ['properties', 'authenticators', 'items', 'properties']);
+    const names = isObject(parts) ? Object.keys(parts).filter((name) => hasKey(parts[name])) : [];
+    if (names.length > 0) return `into ${names.join(' or ')}, as ${names[0]}: { ${key}: … }`;
+  }
   if (hasKey(schema)) return 'to the top level';
   const sections = isObject(schema.properties) ? Object.entries(schema.properties) : [];
   const names = sections.flatMap(([name, sectionSchema]) => (hasKey(sectionSchema) ? [name] : []));
@@ -91,6 +100,7 @@ export function withoutEffects(
 function isEffect({ path, message }: Problem, absent: Path): boolean {
   const parent = absent.slice(0, -1);
   const isAbout = path.length > parent.length && overlaps(path, absent);
-  const isOfParent = path.length === parent.length && overlaps(path, parent);
-  return isAbout || (isOfParent && message.includes(String(absent.at(-1))));
+  const isNear = path.length <= parent.length + 1 && path.length >= parent.length;
+  const isSaid = isNear && overlaps(path, parent) && message.includes(String(absent.at(-1)));
+  return isAbout || isSaid;
 }

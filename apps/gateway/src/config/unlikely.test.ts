@@ -48,6 +48,10 @@ describe('a client name', () => {
     expect(named(name)).toEqual([]);
   });
 
+  test('kube-* is a pattern, and names are compared exactly', () => {
+    expect(named('kube-*')).toEqual([expect.stringContaining('no pattern matches')]);
+  });
+
   test('is found with its line, in a config that loads', async () => {
     await using folder = await folderWithProbe();
     const server = '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: ["CN=a"] }';
@@ -149,5 +153,60 @@ describe('the audience of a cluster', () => {
     },
   ])('may be one $name', ({ apiAudiences, audiences }) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([]);
+  });
+});
+
+describe('a collector', () => {
+  const problems = (endpoint: string) =>
+    unlikelyValues({ authenticators: [] }, { tracing: { endpoint } }).map(({ fix }) => fix);
+
+  test.each([
+    { endpoint: 'http://otel:4317', fix: 'write http://otel:4318/v1/traces' },
+    { endpoint: 'http://otel:4317/v1/traces', fix: 'write http://otel:4318/v1/traces' },
+    { endpoint: 'https://otel.example.com', fix: 'write https://otel.example.com/v1/traces' },
+  ])('at $endpoint takes no OTLP/HTTP', ({ endpoint, fix }) => {
+    expect(problems(endpoint)).toEqual([fix]);
+  });
+
+  test.each(['http://otel:4318/v1/traces', 'https://otel.example.com/otlp/v1/traces'])(
+    'at %s may take it',
+    (endpoint) => {
+      expect(problems(endpoint)).toEqual([]);
+    },
+  );
+});
+
+describe('the names of an authenticator', () => {
+  const warnings = async (names: string) => {
+    await using folder = await folderWithProbe();
+    const { warnings } = await folder.load(yaml({ authenticator: `    ${names}` }));
+    return warnings.map(({ path, fix }) => `${path}: ${fix}`);
+  };
+
+  test.each([
+    {
+      names: 'username: { prefix: corp }',
+      warning: 'authenticators[0].username.prefix: write "corp:"',
+    },
+    {
+      names: 'groups: { allow: ["^k8s-.*$"] }',
+      warning:
+        'authenticators[0].groups.allow[0]: write a glob such as k8s-*, one entry for each alternative',
+    },
+    {
+      names: 'groups: { allow: ["k8s-(admin|view)"] }',
+      warning:
+        'authenticators[0].groups.allow[0]: write a glob such as k8s-*, one entry for each alternative',
+    },
+  ])('$names are most likely not what was meant', async ({ names, warning }) => {
+    expect(await warnings(names)).toEqual([warning]);
+  });
+
+  test.each([
+    'username: { prefix: "corp:" }',
+    'username: { prefix: "corp-" }',
+    'groups: { allow: ["k8s.*", "CORP\\\\admins", "Admins (EU)", "*"] }',
+  ])('%s may be right', async (names) => {
+    expect(await warnings(names)).toEqual([]);
   });
 });

@@ -16,6 +16,8 @@ export function unlikelyValues(
     ...textsAt(file, ['login', 'trustedProxies']).flatMap(unlikelyProxies),
     ...unlikelyAudiences(file),
     ...unlikelyPatterns(authenticators),
+    ...unlikelyPrefixes(authenticators),
+    ...unlikelyEndpoint(file),
   ];
 }
 
@@ -41,6 +43,10 @@ const displayed = {
 };
 
 function unlikelyClientName({ text, path }: WrittenText): Problem[] {
+  if (/[\w-]\*|\*[\w-]/.test(text)) {
+    const message = `${JSON.stringify(text)} has a *, and names are compared exactly: no pattern matches`;
+    return [{ path, message, fix: 'write each name, such as kube-apiserver' }];
+  }
   const isSubject = displayed.subject.test(text);
   const [, name] = (isSubject ? displayed.commonName : displayed.alternative).exec(text) ?? [];
   if (!isSubject && name === undefined) return [];
@@ -125,17 +131,54 @@ function unlikelyAudiences(file: unknown): Problem[] {
   });
 }
 
+/** Matches what only a regular expression has. Directories have groups with dots, backslashes and parentheses. */
+const regularExpression = /^\^|\$$|\([^)]*\|[^)]*\)|\[[^\]]+\][*+]/;
+
 /** Warns of patterns of groups that begin with the prefix, which only Kubernetes sees: most likely they let nothing pass. */
 function unlikelyPatterns(authenticators: FileConfig['authenticators']): Problem[] {
   return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
     [...allow.entries()].flatMap(([index, pattern]) => {
+      const path = ['authenticators', position, 'groups', 'allow', index];
+      if (regularExpression.test(pattern)) {
+        const message = `${JSON.stringify(pattern)} is a regular expression, and these are globs, in which only * is special: most likely no group has that name`;
+        return { path, message, fix: 'write a glob such as k8s-*, one entry for each alternative' };
+      }
       if (prefix === '' || !pattern.startsWith(prefix)) return [];
       const name = pattern.slice(prefix.length);
       return {
-        path: ['authenticators', position, 'groups', 'allow', index],
+        path,
         message: `${JSON.stringify(pattern)} begins with groups.prefix, and is compared with the names of the backend, which come before the prefix`,
         fix: name === '' ? 'write the name of a group' : `write ${JSON.stringify(name)}`,
       };
     }),
   );
+}
+
+/** Warns of prefixes that run into the name: with `corp`, jane is `corpjane`, and the name of another user may begin so. */
+function unlikelyPrefixes(authenticators: FileConfig['authenticators']): Problem[] {
+  return authenticators.flatMap(({ username, groups }, position) =>
+    Object.entries({ username, groups }).flatMap(([key, { prefix }]) => {
+      if (!/[A-Za-z0-9]$/.test(prefix)) return [];
+      return {
+        path: ['authenticators', position, key, 'prefix'],
+        message: `${JSON.stringify(prefix)} has no separator at its end: the name jane becomes ${prefix}jane`,
+        fix: `write ${JSON.stringify(`${prefix}:`)}`,
+      };
+    }),
+  );
+}
+
+/** Warns of an endpoint at which collectors take no OTLP/HTTP: 4317 is the port of OTLP/gRPC, and traces have a path of their own. */
+function unlikelyEndpoint(file: unknown): Problem[] {
+  const path = ['tracing', 'endpoint'];
+  const url = URL.parse(String(valueAt(file, path)));
+  if (url === null) return [];
+  if (url.port !== '4317' && url.pathname !== '/') return [];
+  const message =
+    url.port === '4317'
+      ? 'has the port of OTLP/gRPC, and spans are sent by OTLP/HTTP'
+      : 'has no path, and collectors take spans at /v1/traces';
+  if (url.port === '4317') url.port = '4318';
+  if (url.pathname === '/') url.pathname = '/v1/traces';
+  return [{ path, message, fix: `write ${url.href}` }];
 }

@@ -1,7 +1,7 @@
 import type { TokenIssuer } from '@sallyport/authenticator';
 import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
 import { loadWatchedFile, type WatchedFile } from '../config/files/watcher.ts';
-import { createNetworks } from '../config/login.ts';
+import { createNetworks, defaultTitle } from '../config/login.ts';
 import { describeCause, reworded } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import { endLogins } from '../engine/revocation/end-logins.ts';
@@ -89,7 +89,7 @@ export async function createLoginParts(
             providers: new Map(providers.map((provider) => [provider.name, provider])),
           }
         : undefined,
-    brand: () => ({ title: login.title, logo: logo?.readUri() }),
+    brand: () => ({ title: login.title ?? defaultTitle, logo: logo?.readUri() }),
     kubeconfig,
     describeProblem: (error) => issuing.withhold(describeCause(error)),
     logger,

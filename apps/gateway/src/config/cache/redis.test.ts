@@ -9,7 +9,8 @@ const newKey = (bytes = 32) => randomBytes(bytes).toString('base64');
 const makeKey = 'make a key with: openssl rand -base64 32';
 const otherKeyFix = `name the file or variable that has the key, or ${makeKey}`;
 const keyFix = `write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and ${makeKey}`;
-const secretFix = 'write { file: PATH } or { env: NAME } instead';
+const secretFix =
+  'write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH)';
 const good = 'url: rediss://redis, sealingKeys: [{ env: KEY }]';
 
 /** A config with these keys of `cache.redis`, in one line. */
@@ -112,7 +113,7 @@ describe('cache.redis', () => {
     },
     {
       redis: '{ url: rediss://redis, sealingKeys: [x] }',
-      expected: `is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; if there is no key yet, ${makeKey}`,
+      expected: `is a secret, which must not be in this file: write { file: PATH } or { env: NAME } instead; to make the file: (umask 077; cat > PATH); if there is no key yet, ${makeKey}`,
     },
     {
       redis: `{ ${good}, commandTimeout: 1s }`,
@@ -251,7 +252,7 @@ authenticators:
     {
       place: 'url',
       written: 'url: "rediss://a:SECRET@redis"',
-      fix: `${secretFix}, or take the password out of it`,
+      fix: `take the password out of it, or ${secretFix}`,
     },
   ])('report a secret that is written out: $place', async ({ place, written, fix }) => {
     await using folder = await folderWithProbe();
