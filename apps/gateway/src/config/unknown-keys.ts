@@ -63,8 +63,10 @@ export function findKey(
   if (section === 'authenticators' && path.length === 3 && hasKey(optionsSchemas[Number(index)]))
     return 'into options';
   if (section === 'authenticators' && path.length === 3) {
-    const parts = valueAt(schema, ['properties', 'authenticators', 'items', 'properties']);
-    const names = isObject(parts) ? Object.keys(parts).filter((name) => hasKey(parts[name])) : [];
+    const entryKeys = valueAt(schema, ['properties', 'authenticators', 'items', 'properties']);
+    const names = isObject(entryKeys)
+      ? Object.keys(entryKeys).filter((name) => hasKey(entryKeys[name]))
+      : [];
     if (names.length > 0) return `into ${names.join(' or ')}, as ${names[0]}: { ${key}: … }`;
   }
   if (hasKey(schema)) return 'to the top level';

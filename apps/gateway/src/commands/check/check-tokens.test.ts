@@ -48,7 +48,7 @@ describe('tokens of audiences that no API server asks for', () => {
   test('are named by their source, with the audiences that are asked for', () => {
     expect(warnings({ authenticator, apiAudiences: ['b', 'x'] })).toEqual([
       'warning: the tokens of issuer c are valid only for the audiences c: the API server refuses each of ' +
-        'them, since it asks for b, x: correct the audiences',
+        'them, since it asks for b, x: add b to their audiences, or c to server.apiAudiences and to --api-audiences of kube-apiserver',
     ]);
     expect(warnings({ authenticator, apiAudiences: ['b', 'c'] })).toEqual([]);
   });

@@ -30,17 +30,19 @@ function checkAudiences(
   const clients = Object.values(login?.providers ?? {})
     .filter((provider) => provider.authenticator === config.name)
     .map(({ clientId }) => clientId);
-  const { reason, fix } =
-    server.apiAudiences.length === 0
+  const [common] = server.apiAudiences;
+  const describe = (audiences: readonly string[]) =>
+    common === undefined
       ? unknownAudiences
       : {
           reason: `the API server refuses each of them, since it asks for ${[...accepted].join(', ')}`,
-          fix: 'correct the audiences',
+          fix: `add ${common} to their audiences${audiences.length === 0 ? '' : `, or ${audiences[0]} to server.apiAudiences and to --api-audiences of kube-apiserver`}`,
         };
   try {
     return [...(authenticator.tokenAudiences?.() ?? [])].flatMap(({ source, audiences }) => {
       if (audiences.some((audience) => accepted.has(audience) || clients.includes(audience)))
         return [];
+      const { reason, fix } = describe(audiences);
       const detail = `the tokens of ${source} are valid only for the audiences ${audiences.join(', ') || 'none'}: ${reason}`;
       return warning('token-audiences', printable(config.withhold(detail)), fix);
     });
