@@ -11,7 +11,7 @@ const refused = `${closedUrl}: not connected: the connection was refused: is it 
 
 const ways = (name: string) => `start that Redis, or correct cache.redis, and run the command again
     These ways need no Redis:
-    # remove the rights of robot:o'ci and of their groups, which the first command shows, immediately: delete each binding that the second one finds. That of a group is for all its members
+    # immediately remove the rights of robot:o'ci and of their groups: the first command shows the groups, the second finds the bindings, the third deletes a binding. A binding of a group is for all its members
     sallyport explain --user ${name} --config CONFIG
     kubectl get clusterrolebindings,rolebindings -A -o wide | grep -F -e ${name} -e GROUP
     kubectl delete -n NAMESPACE BINDING
@@ -118,7 +118,7 @@ describe('a Redis that answers', () => {
     expect(describeProblem(new Error('a bug')).fix).toBeUndefined();
   });
 
-  test('is not the one whose password is refused: no command gets in', () => {
+  test('is not the one whose password is refused: no command can use it', () => {
     const refused = new RedisProblem('authentication', 'it refuses the username or the password');
     expect(describeProblem(refused).json.ways).toEqual([way]);
   });

@@ -50,7 +50,7 @@ export function listRemainingWays(
   const unbind: RemainingWay =
     group === undefined
       ? {
-          effect: `remove the rights of ${subject} and of their groups, which the first command shows, immediately: delete each binding that the second one finds. That of a group is for all its members`,
+          effect: `immediately remove the rights of ${subject} and of their groups: the first command shows the groups, the second finds the bindings, the third deletes a binding. A binding of a group is for all its members`,
           commands: [
             commandLine(context, ['explain', ...(user ? userWords(user, isExact) : [])]),
             `${findBindings} -e ${pattern} -e GROUP`,
@@ -58,7 +58,7 @@ export function listRemainingWays(
           ],
         }
       : {
-          effect: `remove the rights of ${subject} immediately: delete each binding that this finds`,
+          effect: `immediately remove the rights of ${subject}: the first command finds the bindings, the second deletes a binding`,
           commands: [`${findBindings} -e ${pattern}`, deleteBinding],
         };
   const stop: RemainingWay = {
