@@ -37,8 +37,8 @@ describe('--for of an invitation', () => {
   });
 
   test.each([
-    { text: '59s', message: '--for must be at least 60s: write --for 24h' },
-    { text: '169h', message: '--for must be at most 7d: write --for 24h' },
+    { text: '59s', message: '--for must be at least 60s: write --for 60s' },
+    { text: '169h', message: '--for must be at most 7d: write --for 7d' },
     { text: '0s', message: '--for must be longer than 0: write --for 24h' },
   ])('"$text" is refused', ({ text, message }) => {
     expect(() => read(text)).toThrow(wrongUsage(message));
@@ -57,7 +57,7 @@ describe('--for', () => {
   });
 
   test.each([
-    { text: '367d', message: '--for must be at most 366d: write --for 8h or 30d' },
+    { text: '367d', message: '--for must be at most 366d: write --for 366d' },
     { text: '0s', message: '--for must be longer than 0: write --for 8h or 30d' },
     { text: 'never', message: '--for: "never" is not a duration: write --for 8h or 30d' },
     { text: '8', message: '--for: "8" has no unit: write --for 8h or 30d' },
@@ -69,7 +69,7 @@ describe('--for', () => {
 test('--wait is 5 s, or another time, or none', () => {
   const read = parser(option.wait);
   expect([parse(option.wait), read('0'), read('10m')]).toEqual([5_000, 0, 600_000]);
-  expect(() => read('11m')).toThrow(wrongUsage('--wait must be at most 10m: write --wait 5s'));
+  expect(() => read('11m')).toThrow(wrongUsage('--wait must be at most 10m: write --wait 10m'));
 });
 
 test('--expect is a number of replicas, or 0', () => {

@@ -181,9 +181,15 @@ function readDuration(
   if (parsed.value === 0 && !mayBeZero)
     throw new UsageError(`${name} must be longer than 0`, instead);
   if (min !== undefined && parsed.value < min)
-    throw new UsageError(`${name} must be at least ${durationText(min)}`, instead);
+    throw new UsageError(
+      `${name} must be at least ${durationText(min)}`,
+      `write ${name} ${durationText(min)}`,
+    );
   if (max !== undefined && parsed.value > max)
-    throw new UsageError(`${name} must be at most ${durationText(max)}`, instead);
+    throw new UsageError(
+      `${name} must be at most ${durationText(max)}`,
+      `write ${name} ${durationText(max)}`,
+    );
   return parsed.value;
 }
 

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { isLoopback, parseCertificates } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
+import { describeError } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { usualAudience } from '../../config/unlikely.ts';
 import { userPath } from '../config-file.ts';
@@ -79,16 +80,18 @@ async function readRedisAuthority(url: string, file: string) {
       'write --redis rediss://…, or leave --redis-ca out',
     );
   }
-  const text = await readText(file, mebibyte);
+  const text = await readText(file, mebibyte).catch((error: unknown) => {
+    const { message } = describeError(error);
+    throw new UsageError(`--redis-ca: ${message}`, nameAuthority, { cause: error });
+  });
   const problem = findAuthorityProblem(text);
   if (problem !== undefined) {
-    throw new UsageError(
-      `--redis-ca: ${file} ${problem}`,
-      'name the file of the CA that signed the certificate of Redis',
-    );
+    throw new UsageError(`--redis-ca: ${file} ${problem}`, nameAuthority);
   }
   return { file, text };
 }
+
+const nameAuthority = 'name the file of the CA that signed the certificate of Redis';
 
 function findAuthorityProblem(text: string): string | undefined {
   if (text.includes('PRIVATE KEY-----')) return 'contains a private key';

@@ -307,6 +307,9 @@ test.each([
 test('what is not a CA, such as a key, is not copied as the CA of Redis, nor is a CA that would do nothing', async () => {
   const redisCa = `${folder}.ca`;
   onTestFinished(() => rm(redisCa));
+  await expect(create({ redis, redisCa })).rejects.toThrow(
+    /^--redis-ca: .* there is no such file: name the file of the CA that signed/,
+  );
   const authority = await createAuthority(now);
   const { certificate, key } = authority;
   const leaf = await issueServer(authority, ['redis.example.com'], now);

@@ -22,6 +22,19 @@ const meantCalls: Readonly<Record<string, string>> = {
   'lockouts --user': 'unlock --help',
   'blocks --user': 'explain --user corp:jane',
   'block --until': 'block --user corp:jane --for 8h',
+  'block --digest': 'revoke --help',
+  'revoke --group': 'block --group corp:dev --for 8h',
+  'blocks --json': 'blocks -o json',
+  'check --json': 'check -o json',
+  'check --file': 'check --config gateway.yaml',
+  'serve --port': 'serve --listen 127.0.0.1:8080',
+  'sallyport --config': 'check --config gateway.yaml',
+  'sallyport -c': 'check --config gateway.yaml',
+  'sallyport reload': 'serve --help',
+  'sallyport run': 'serve --help',
+  'sallyport start': 'serve --help',
+  'sallyport status': 'check --help',
+  'sallyport version': '--version',
 };
 
 /** No token is this short, and few names are longer. */

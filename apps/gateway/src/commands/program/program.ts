@@ -85,6 +85,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
     for (const verbOption of options) {
       command.addOption(verbOption);
       refuseRepetition(command, verbOption);
+      refuseOptionAsValue(command, verbOption);
     }
     if (options.includes(option.config) && environment.SALLYPORT_CONFIG !== undefined)
       command.setOptionValueWithSource('config', environment.SALLYPORT_CONFIG, 'env');
@@ -111,6 +112,18 @@ function refuseRepetition(command: Command, verbOption: Option): void {
         `--${verbOption.name()} is given twice`,
         'keep one, or run the command twice',
       );
+  });
+}
+
+/** Refuses an option of the command as a value: in `--user --for 8h`, commander takes `--for` as the name of the user. */
+function refuseOptionAsValue(command: Command, verbOption: Option): void {
+  if (!verbOption.required) return;
+  command.on(`option:${verbOption.name()}`, (value: string) => {
+    if (!command.options.some(({ long, short }) => value === long || value === short)) return;
+    throw new UsageError(
+      `--${verbOption.name()} has no value: the next word is ${value}`,
+      `write it before ${value}: ${verbOption.flags.replace(/^-\w, /, '')}`,
+    );
   });
 }
 

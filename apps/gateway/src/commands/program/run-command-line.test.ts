@@ -60,6 +60,21 @@ describe('an error of the command line says how to fix it', () => {
       fix: 'see: sallyport block --user corp:jane --for 8h',
     },
     {
+      line: 'block --digest abcdef01 --for 8h',
+      error: "unknown option '--digest'",
+      fix: 'see: sallyport revoke --help',
+    },
+    {
+      line: '--config gateway.yaml check',
+      error: "unknown option '--config'",
+      fix: 'see: sallyport check --config gateway.yaml',
+    },
+    {
+      line: 'start',
+      error: `unknown command. ${hiddenWord}`,
+      fix: 'see: sallyport serve --help',
+    },
+    {
       line: 'check --colour',
       error: "unknown option '--colour'",
       fix: 'see: sallyport check --help',
@@ -98,6 +113,17 @@ test.each([
     code: 2,
     stdout: '',
     stderr: `sallyport: ${option} is given twice\n  fix: keep one, or run the command twice\n`,
+  });
+});
+
+test.each([
+  { line: 'block --user --for 8h', option: '--user', next: '--for', flags: '--user <name>' },
+  { line: 'check --config -o json', option: '--config', next: '-o', flags: '--config <file>' },
+])('$line is refused: $option has no value', async ({ line, option, next, flags }) => {
+  expect(await run(line.split(' '))).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `sallyport: ${option} has no value: the next word is ${next}\n  fix: write it before ${next}: ${flags}\n`,
   });
 });
 

@@ -63,10 +63,17 @@ describe('--not-before', () => {
     },
     {
       notBefore: 'tomorrow',
-      message: '--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z',
+      message:
+        '--not-before is not a time in RFC 3339 with its zone: write --not-before 2030-01-31T12:00:00Z',
     },
-    { notBefore: '2030-01-01T01:00:00', message: '--not-before must be a time with its zone' },
-    { notBefore: '2030-02-31T00:00:00Z', message: '--not-before must be a time with its zone' },
+    {
+      notBefore: '2030-01-01T01:00:00',
+      message: '--not-before is not a time in RFC 3339 with its zone',
+    },
+    {
+      notBefore: '2030-02-31T00:00:00Z',
+      message: '--not-before is not a time in RFC 3339 with its zone',
+    },
   ])('$notBefore is refused', ({ notBefore, message }) => {
     expect(problem({ notBefore })).toContain(message);
   });

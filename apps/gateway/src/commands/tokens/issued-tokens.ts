@@ -105,7 +105,8 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
   const notBefore = options.notBefore === undefined ? undefined : parseTime(options.notBefore);
   if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
     throw new UsageError(
-      `--not-before is not before the end of the token, ${expiresAt.toISOString()}: --ttl counts from now, so make it longer`,
+      `--not-before is not before the end of the token, ${expiresAt.toISOString()}`,
+      'make --ttl longer, which counts from now',
     );
   }
   return {
@@ -126,7 +127,10 @@ export function readRequest(options: RequestOptions, now: number): TokenRequest 
 /** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. */
 function parseTime(text: string): Date {
   if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
-  throw new UsageError('--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z');
+  throw new UsageError(
+    '--not-before is not a time in RFC 3339 with its zone',
+    'write --not-before 2030-01-31T12:00:00Z',
+  );
 }
 
 /** Collects the values of each key, in their order. Only the first `=` divides. */
@@ -275,11 +279,14 @@ function emptyRemark(
 ): ProblemWords {
   const { name } = authenticator;
   const sessions = config.login?.sessions;
-  if (digest !== undefined) return { message: `authenticator ${name} has no such token` };
+  const listFix = `list all: ${commandLine(context, ['token', 'list', '--authenticator', name])}`;
+  if (digest !== undefined)
+    return { message: `authenticator ${name} has no token with this digest`, fix: listFix };
   const noun = name === sessions ? 'session' : 'token';
   if (username === undefined) return { message: `authenticator ${name} has no ${noun}s` };
   const message = `authenticator ${name} has no ${noun} of user ${printable(authenticator.username.prefix + username)}`;
-  if (sessions === undefined || options.authenticator !== undefined) return { message };
+  if (sessions === undefined || options.authenticator !== undefined)
+    return { message, fix: listFix };
   const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
   return {
     message,

@@ -128,12 +128,16 @@ describe('token list', () => {
     expect(await run(['list', '--user', 'x'])).toEqual({
       code: 3,
       stdout: '',
-      stderr: 'sallyport: authenticator robots has no token of user robot:x\n',
+      stderr: expect.stringMatching(
+        /^sallyport: authenticator robots has no token of user robot:x\n {2}fix: list all: sallyport token list --authenticator robots --config \S+\n$/,
+      ),
     });
     expect(await run(['list', '--digest', 'a', '-o', 'json'])).toEqual({
       code: 3,
       stdout: '{\n  "tokens": [],\n  "unreadable": []\n}\n',
-      stderr: 'sallyport: authenticator robots has no such token\n',
+      stderr: expect.stringMatching(
+        /^sallyport: authenticator robots has no token with this digest\n {2}fix: list all: sallyport token list --authenticator robots --config \S+\n$/,
+      ),
     });
     expect(await run(['list', '-o', 'json'])).toMatchObject({
       code: 0,

@@ -16,16 +16,21 @@ test.each<{ options: SubjectOptions; kind: string; subject: object }>([
   ).toEqual(subject);
 });
 
-test.each<SubjectOptions>([
-  {},
-  { user: 'jane', group: 'ops' },
-  { user: 'jane', token: true },
-  { token: true, all: true },
-  { digest: 'abcdef01', all: true },
-  { jti: 'a', sid: 'b' },
-])('%j is wrong usage', (options) => {
+test.each<{ options: SubjectOptions; problem: string }>([
+  { options: {}, problem: 'it is not clear what to block' },
+  ...[
+    { options: { user: 'jane', group: 'ops' }, flags: '--user and --group' },
+    { options: { user: 'jane', token: true }, flags: '--user and --token' },
+    { options: { token: true, all: true }, flags: '--token and --all' },
+    { options: { digest: 'abcdef01', all: true }, flags: '--digest and --all' },
+    { options: { jti: 'a', sid: 'b' }, flags: '--jti and --sid' },
+  ].map(({ options, flags }) => ({
+    options,
+    problem: `${flags} are given, and block takes one of them`,
+  })),
+])('$options is wrong usage', ({ options, problem }) => {
   expect(() => subjectKind(options, 'block', ['user', 'group', 'token'])).toThrow(
-    'it is not clear what to block: write exactly one of: --user NAME, --group NAME, --token (which is read from standard input)',
+    `${problem}: write exactly one of: --user NAME, --group NAME, --token (which is read from standard input)`,
   );
 });
 

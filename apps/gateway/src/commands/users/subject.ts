@@ -79,8 +79,11 @@ export function subjectKind(
     (kindName) => options[kindName],
   );
   if (kind !== undefined && furtherKinds.length === 0) return kind;
+  const flags = [kind, ...furtherKinds].map((kindName) => `--${kindName}`);
   throw new UsageError(
-    `it is not clear what to ${verb}`,
+    kind === undefined
+      ? `it is not clear what to ${verb}`
+      : `${flags.join(' and ')} are given, and ${verb} takes one of them`,
     `write exactly one of: ${kinds.map((kindName) => subjectFlags[kindName]).join(', ')}`,
   );
 }

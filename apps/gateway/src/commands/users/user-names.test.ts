@@ -48,6 +48,12 @@ describe('a name', () => {
     ]);
   });
 
+  test('whose prefix is in another case most likely has that prefix', () => {
+    expect(candidatesFor('user', 'CORP:alice', [corp, robots])).toEqual([
+      { name: 'corp:alice', isExact: false },
+    ]);
+  });
+
   test('is not a prefix alone', () => {
     expect(() => candidatesFor('user', 'corp:', [corp])).toThrow(
       '--user is only a prefix: write --user corp:NAME',

@@ -61,8 +61,14 @@ export function candidatesFor(
       `--${kind} is only a prefix`,
       `write --${kind} ${matchingPrefixes[0]}NAME`,
     );
+  const inOtherCase = prefixes.filter((prefix) =>
+    name.toLowerCase().startsWith(prefix.toLowerCase()),
+  );
   return [
-    ...prefixes.map((prefix) => ({ name: prefix + name, isExact: false })),
+    ...(inOtherCase.length > 0
+      ? inOtherCase.map((prefix) => prefix + name.slice(prefix.length))
+      : prefixes.map((prefix) => prefix + name)
+    ).map((prefixed) => ({ name: prefixed, isExact: false })),
     ...(allPrefixes.has('') ? [{ name, isExact: true }] : []),
   ];
 }
