@@ -92,12 +92,12 @@ describe('an error of Redis', () => {
     {
       message: "READONLY You can't write against a read only replica.",
       kind: 'server',
-      problem: 'it is a replica, which accepts no writes',
+      problem: 'it is a replica, which accepts no writes: name its primary',
     },
     {
       message: "OOM command not allowed when used memory > 'maxmemory'.",
       kind: 'server',
-      problem: 'its memory is full (maxmemory)',
+      problem: 'its memory is full (maxmemory): raise maxmemory, or remove other data',
     },
     {
       message: 'MISCONF Redis is configured to save RDB snapshots',

@@ -118,8 +118,14 @@ const byReply: Readonly<Record<string, RedisProblemDetail>> = {
   LOADING: { kind: 'server', problem: 'it is still loading its data' },
   BUSY: { kind: 'server', problem: 'it is busy with a script' },
   MASTERDOWN: { kind: 'server', problem: 'it is a replica that has lost its master' },
-  READONLY: { kind: 'server', problem: 'it is a replica, which accepts no writes' },
-  OOM: { kind: 'server', problem: 'its memory is full (maxmemory)' },
+  READONLY: {
+    kind: 'server',
+    problem: 'it is a replica, which accepts no writes: name its primary',
+  },
+  OOM: {
+    kind: 'server',
+    problem: 'its memory is full (maxmemory): raise maxmemory, or remove other data',
+  },
   MISCONF: {
     kind: 'server',
     problem: "it accepts no writes because it can't save them: see its log",

@@ -68,7 +68,9 @@ describe.each(['redis-server', 'valkey-server'] as const)('in a full %s', (progr
           expect(await outcomeOf(gateway.ask(one.token))).toBe('rejected: revoked');
         expect(await outcomeOf(gateway.ask(excess.token))).toBe('no-opinion');
         const { message } = await errorOf(issuer.create(session, never));
-        expect(message).toBe(`${redis.url}: its memory is full (maxmemory)`);
+        expect(message).toBe(
+          `${redis.url}: its memory is full (maxmemory): raise maxmemory, or remove other data`,
+        );
       } finally {
         await empty(redis);
       }

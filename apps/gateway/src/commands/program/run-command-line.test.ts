@@ -191,6 +191,16 @@ describe('what might be a secret is not repeated', () => {
     expect((await run(['block', 'jane'])).stderr).not.toContain('token');
   });
 
+  test('a token to hash that has the word of its header', async () => {
+    const token = secret('bearer-token-of-30-letters-abc');
+    const words = ['token', 'hash', '--user', 'ci'];
+    const { code, stderr } = await run(words, `Bearer ${token}\n`);
+    expect([code, stderr]).toEqual([
+      1,
+      'sallyport: the token contains a space or a line end, where kube-apiserver would cut it\n  fix: pipe the token alone, without the word Bearer\n',
+    ]);
+  });
+
   test('with an unknown option', async () => {
     const token = secret('another-token-of-27-letters');
     const { stderr } = await run(['explain', `--token=${token}`]);

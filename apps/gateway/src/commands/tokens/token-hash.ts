@@ -63,7 +63,10 @@ function checkToken(context: CommandContext, token: string): string {
     throw new Error('the token is not valid UTF-8');
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
   if (/\s/.test(token))
-    throw new Error('the token contains a space or a line end, where kube-apiserver would cut it');
+    throw new FixableError(
+      'the token contains a space or a line end, where kube-apiserver would cut it',
+      'pipe the token alone, without the word Bearer',
+    );
   // Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64.
   if (token.length < 22) {
     printRemark(
