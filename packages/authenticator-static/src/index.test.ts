@@ -13,7 +13,11 @@ test.each([{ tokensFile: 'a' }, { tokenAuthFile: 'b' }, { tokensFile: 'a', token
 );
 
 test.each([
-  { options: {}, message: 'no file of tokens is set: set tokensFile, tokenAuthFile or both' },
+  {
+    options: {},
+    message:
+      'no file of tokens is set: write tokensFile: tokens.yaml, tokenAuthFile: tokens.csv, or both',
+  },
   { options: { tokensFile: '' }, message: 'must be a path, such as tokens.yaml' },
   { options: { tokensFile: 7 }, message: 'must be a path, such as tokens.yaml' },
   { options: { tokenAuthFile: ['a'] }, message: 'must be a path, such as tokens.csv' },

@@ -24,7 +24,8 @@ export const optionsSchema = z
   .refine(
     ({ tokensFile, tokenAuthFile }) => tokensFile !== undefined || tokenAuthFile !== undefined,
     {
-      error: 'no file of tokens is set: set tokensFile, tokenAuthFile or both',
+      error:
+        'no file of tokens is set: write tokensFile: tokens.yaml, tokenAuthFile: tokens.csv, or both',
     },
   )
   .meta({ anyOf: [{ required: ['tokensFile'] }, { required: ['tokenAuthFile'] }] })

@@ -85,7 +85,8 @@ tokens:
     {
       name: 'a list at the top',
       text: '- a\n',
-      message: 'line 1, column 1: must have the key tokens with a list of entries',
+      message:
+        'line 1, column 1: must have the key tokens with a list of entries; for no entries write tokens: []. The option for a CSV file is tokenAuthFile',
     },
     {
       name: 'broken YAML',

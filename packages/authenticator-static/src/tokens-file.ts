@@ -80,7 +80,10 @@ const fileSchema = z.strictObject(
       error: 'must be a list of entries; for no entries write tokens: []',
     }),
   },
-  { error: 'must have the key tokens with a list of entries; for no entries write tokens: []' },
+  {
+    error:
+      'must have the key tokens with a list of entries; for no entries write tokens: []. The option for a CSV file is tokenAuthFile',
+  },
 );
 
 function addEntry(

@@ -100,6 +100,10 @@ testRefusals(
     [{ recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries…'],
     [{ recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII…'],
     [{ recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty…'],
+    [
+      { recognizes: { pattern: 'old_*' } },
+      'recognizes.pattern: is a glob: as a regular expression, its * repeats only the character before it: write prefixes: [old_] in place of pattern',
+    ],
     [{ recognizes: { pattern: '.*' } }, 'recognizes.pattern: matches an empty string…'],
     [
       { recognizes: { pattern: '(?=a)b' } },

@@ -26,6 +26,12 @@ function parsePattern(input: unknown): ParseResult<RE2JS> {
   const fix = 'write one such as [0-9a-f]{64}; look-around and back-references are not supported';
   try {
     const pattern = RE2JS.compile(parsed.value);
+    const [, prefix] = /^([\w-]+\w)\*$/.exec(parsed.value) ?? [];
+    if (prefix !== undefined) {
+      const problem =
+        'is a glob: as a regular expression, its * repeats only the character before it';
+      return { problem, fix: `write prefixes: [${prefix}] in place of pattern` };
+    }
     return pattern.matches('')
       ? { problem: 'matches an empty string, so it might match anything', fix }
       : { value: pattern };

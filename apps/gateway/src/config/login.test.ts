@@ -81,6 +81,11 @@ describe('login is refused with', () => {
     [{ publicUrl: 'https://[::]' }, 'login.publicUrl: has an address that no client can call'],
     [{ publicUrl: 'https://login.example.com/login' }, 'login.publicUrl: must have no path'],
     [{ publicUrl: 'https://a:b@login.example.com' }, 'login.publicUrl: must have no path, user'],
+    [
+      { publicUrl: 'https://a.example.com,https://b.example.com' },
+      'login.publicUrl: must be one URL with one host',
+    ],
+    [{ publicUrl: 'https://*.example.com' }, 'login.publicUrl: must be one URL with one host'],
     [{ publicUrl: 'login.example.com' }, 'login.publicUrl: must be a URL'],
     [
       { trustedProxies: ['10.0.0.0/33'] },
@@ -139,6 +144,7 @@ describe('login is refused with', () => {
     [{ title: 'Sallyport' }, {}, 'login.title: has no effect without pages to show it on'],
     [{ title: 'x'.repeat(61) }, {}, 'login.title: must have at most 60 characters'],
     ...[
+      [{ scopes: 'openid email' }, 'scopes: must be a list, such as [openid, email]'],
       [{ scopes: ['email'] }, 'scopes: must contain openid: add it'],
       [{ clientId: undefined }, 'clientId: is missing'],
       [{ ttl: '31d' }, 'ttl: "31d" is too long'],
@@ -192,6 +198,8 @@ describe('login is refused with', () => {
     ['http://login.corp.net', `https://login.corp.net${port}`],
     ['ldaps://login.corp.net', `https://login.corp.net${port}`],
     ['https://0.0.0.0:9444', 'https://login.example.com:9444'],
+    ['https://a.corp.net:9444,https://b.corp.net', 'https://a.corp.net:9444'],
+    ['https://*.corp.net', 'https://login.example.com'],
     ['http://[::]', `https://login.example.com${port}`],
     ...['', 'a b', 7].map((text) => [text, `https://login.example.com${port}`]),
   ])('the publicUrl %j, and what to write keeps its host and port', (publicUrl, written) => {

@@ -40,6 +40,10 @@ function parsePublicUrl(input: unknown): ParseResult<string> {
   // The origin has neither a user nor a password.
   const { origin, port } = URL.parse(`https://${text.replace(/^\w+:\/\//, '')}`) ?? anOrigin;
   const fix = `write ${origin}${port === '' ? ', with its port unless that is 443' : ''}`;
+  if (/[,*]/.test(text)) {
+    const [, host = 'login.example.com'] = /^(?:https?:\/\/)?([\w.:-]+),/.exec(text) ?? [];
+    return { problem: 'must be one URL with one host', fix: `write https://${host}` };
+  }
   if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
   if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
@@ -123,7 +127,7 @@ const provider = z.strictObject({
     .exactOptional()
     .meta({ writeOnly: true }),
   scopes: z
-    .array(filledText)
+    .array(filledText, { error: 'must be a list, such as [openid, email]' })
     .default(['openid'])
     .refine((scopes) => scopes.includes('openid'), 'must contain openid: add it')
     .describe('Scopes that are asked for. They must contain `openid`.'),

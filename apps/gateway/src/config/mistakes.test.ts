@@ -123,6 +123,16 @@ describe('one mistake is one error, and it has a fix', () => {
         '1:73: authenticators[0].options["<<"]: authenticator a (probe.js): unknown key: write the keys here: YAML 1.2 has no merge key',
     },
     {
+      mistake: 'part of a key that another section has',
+      text: `cache: { ttl: 5m }\n${entry}`,
+      problem: '1:10: cache.ttl: unknown key: write one of: authenticatedTtl',
+    },
+    {
+      mistake: 'another way to ask for client certificates',
+      text: `server: { tls: { certFile: a, keyFile: b, clientAuth: require } }\n${entry}`,
+      problem: '1:55: server.tls.clientAuth: must be none, or left out',
+    },
+    {
       mistake: 'a variable',
       text: `authenticators: [{ name: a, use: ./probe.js, options: { url: "\${URL}" } }]`,
       problem:

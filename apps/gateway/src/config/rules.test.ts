@@ -109,7 +109,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       name: 'names that do nothing',
       parts: { authenticator: '    allowSystemNames: ["*"]' },
       expected:
-        'authenticators[0].allowSystemNames[0]: must begin with "system:": other names need no permission: write system:* if that is a name of Kubernetes, else remove it',
+        'authenticators[0].allowSystemNames[0]: must begin with "system:": other names need no permission: write a name of Kubernetes such as system:masters, or remove it',
     },
     {
       name: 'plain HTTP off loopback',

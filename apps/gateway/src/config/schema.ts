@@ -37,7 +37,10 @@ const tls = z
       .min(1)
       .exactOptional(),
     clientAuth: z
-      .literal('none')
+      .literal('none', {
+        error:
+          'must be none, or left out: with clientCAFile and clientNames, clients need a certificate',
+      })
       .exactOptional()
       .describe(
         'Lets any client that reaches the port send reviews. Replaces `clientCAFile` and `clientNames`.',
@@ -197,7 +200,9 @@ const authenticator = z.strictObject({
         .superRefine((name, context) => {
           if (name.startsWith('system:')) return;
           const problem = 'must begin with "system:": other names need no permission';
-          const fix = `write system:${name} if that is a name of Kubernetes, else remove it`;
+          const fix = /^\w+$/.test(name)
+            ? `write system:${name} if that is a name of Kubernetes, else remove it`
+            : 'write a name of Kubernetes such as system:masters, or remove it';
           context.addIssue({ code: 'custom', params: { problem, fix } });
         })
         .meta({ pattern: '^system:' }),

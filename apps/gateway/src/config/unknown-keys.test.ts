@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { formatPath } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
 import type { JsonSchema } from './schema-parts.ts';
-import { unknownKeys } from './unknown-keys.ts';
+import { unknownKeys, withoutEffects } from './unknown-keys.ts';
 
 function keysOf(schema: z.ZodType, value: unknown): string[] {
   return keysOfJson(z.toJSONSchema(schema, { io: 'input' }), value);
@@ -126,4 +126,19 @@ test('values of another kind are left to the validator', () => {
   expect(keysOf(server, 'text')).toEqual([]);
   expect(keysOf(server, null)).toEqual([]);
   expect(keysOf(server, [{ a: 1 }])).toEqual([]);
+});
+
+test('what goes away with the spelling of a key is left out, even if only its fix names the key', () => {
+  const path = ['options', 'recognizes'];
+  const unknownKey = {
+    path: [...path, 'prefix'],
+    message: 'unknown key',
+    meant: [...path, 'prefixes'],
+  };
+  const effect = { path, message: 'must say what it is', fix: 'write { prefixes: [a] }' };
+  const cause = { path: ['options', 'url'], message: 'is missing', fix: 'write url: b' };
+  expect(withoutEffects([unknownKey, effect, cause], [unknownKey], () => false)).toEqual([
+    unknownKey,
+    cause,
+  ]);
 });

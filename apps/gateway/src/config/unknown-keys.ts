@@ -32,7 +32,9 @@ export function unknownKeys(
       const fix = `write ${secret}: { file: PATH }`;
       return [{ ...problem, fix, meant: [...path.slice(0, -1), secret] }];
     }
-    const place = findPlace?.(path);
+    // `ttl` in a section with `authenticatedTtl` does not belong to another section.
+    const isPart = knownKeys.some((name) => name.toLowerCase().endsWith(key.toLowerCase()));
+    const place = isPart ? undefined : findPlace?.(path);
     return [{ ...problem, fix: place ? `move it ${place}` : describeKnown(key, knownKeys) }];
   });
 }
@@ -99,10 +101,12 @@ export function withoutEffects(
   return problems.filter((problem) => !absent.some((path) => isEffect(problem, path)));
 }
 
-function isEffect({ path, message }: Problem, absent: Path): boolean {
+function isEffect({ path, message, fix = '' }: Problem, absent: Path): boolean {
+  // Its fix names the key that was meant.
+  if (message === 'unknown key') return false;
   const parent = absent.slice(0, -1);
-  const isAbout = path.length > parent.length && overlaps(path, absent);
-  const isNear = path.length <= parent.length + 1 && path.length >= parent.length;
-  const isSaid = isNear && overlaps(path, parent) && message.includes(String(absent.at(-1)));
-  return isAbout || isSaid;
+  if (path.length > parent.length && overlaps(path, absent)) return true;
+  const words = path.length === parent.length ? `${message} ${fix}` : message;
+  const isNear = path.length === parent.length || path.length === absent.length;
+  return isNear && overlaps(path, parent) && words.includes(String(absent.at(-1)));
 }

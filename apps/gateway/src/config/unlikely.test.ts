@@ -156,6 +156,13 @@ describe('the audience of a cluster', () => {
   });
 });
 
+test.each(['“corp:”', '‘corp:’', '„corp:“'])('%s is in quotes of a word processor', (prefix) => {
+  const problems = found({ authenticators: [{ username: { prefix } }] });
+  expect(problems).toEqual([expect.stringMatching(/^authenticators\.0\.username\.prefix: is in/)]);
+  expect(problems.join()).not.toContain('corp');
+  expect(found({ login: { title: 'The “Corp”' } })).toEqual([]);
+});
+
 describe('a collector', () => {
   const problems = (endpoint: string) =>
     unlikelyValues({ authenticators: [] }, { tracing: { endpoint } }).map(({ fix }) => fix);

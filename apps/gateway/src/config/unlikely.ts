@@ -18,6 +18,7 @@ export function unlikelyValues(
     ...unlikelyPatterns(authenticators),
     ...unlikelyPrefixes(authenticators),
     ...unlikelyEndpoint(file),
+    ...unlikelyQuotes(file, []),
   ];
 }
 
@@ -181,4 +182,19 @@ function unlikelyEndpoint(file: unknown): Problem[] {
   if (url.port === '4317') url.port = '4318';
   if (url.pathname === '/') url.pathname = '/v1/traces';
   return [{ path, message, fix: `write ${url.href}` }];
+}
+
+/** Warns of quotes of a word processor, which YAML takes for a part of the value. It quotes nothing, since that may be a secret. */
+function unlikelyQuotes(value: unknown, path: Path): Problem[] {
+  if (typeof value === 'string') {
+    const message = 'is in typographic quotes, which are a part of the value';
+    return /^[“”„‘’].*[“”‘’]$/s.test(value)
+      ? [{ path, message, fix: 'write " in their place' }]
+      : [];
+  }
+  if (!Array.isArray(value) && !isObject(value)) return [];
+  const entries: [PropertyKey, unknown][] = Array.isArray(value)
+    ? [...value.entries()]
+    : Object.entries(value);
+  return entries.flatMap(([key, child]) => unlikelyQuotes(child, [...path, key]));
 }

@@ -82,7 +82,7 @@ const ignore = () => {};
 
 const problems: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused: nothing listens on this port',
-  ENOTFOUND: 'there is no such host name',
+  ENOTFOUND: 'there is no such host name: check it in the options, and DNS here',
   EAI_AGAIN: 'the host name could not be looked up: DNS did not answer',
   EHOSTUNREACH: 'there is no route to the host',
   ENETUNREACH: 'there is no route to the network',

@@ -236,15 +236,15 @@ describe('clear text', () => {
     },
     {
       keys: { startTLS: true },
-      expected: ['startTLS: has no effect: all servers are ldaps; remove startTLS'],
+      expected: ['startTLS: has no effect: all servers are ldaps: remove startTLS'],
     },
     {
       keys: { insecure: true },
-      expected: ['insecure: has no effect: all servers are ldaps; remove insecure'],
+      expected: ['insecure: has no effect: all servers are ldaps: remove insecure'],
     },
     {
       keys: { urls: undefined, srv: { name: '_ldaps._tcp.example.com' }, insecure: true },
-      expected: ['insecure: has no effect: all servers are ldaps; remove insecure'],
+      expected: ['insecure: has no effect: all servers are ldaps: remove insecure'],
     },
   ])('$keys is refused', ({ keys, expected }) => {
     expect(complaints(writtenOptions(keys))).toEqual(expected);

@@ -125,9 +125,9 @@ function checkClearText(
   const plainSrv = srv !== undefined && !isLdaps(srv.name);
   if (index === -1 && !plainSrv) {
     if (startTLS === true)
-      complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
+      complain(['startTLS'], 'has no effect: all servers are ldaps', 'remove startTLS');
     if (insecure === true)
-      complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
+      complain(['insecure'], 'has no effect: all servers are ldaps', 'remove insecure');
   } else if (startTLS === true && insecure === true) {
     complain(
       ['insecure'],

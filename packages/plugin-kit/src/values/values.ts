@@ -109,6 +109,10 @@ export function path(description: string, example: string): z.ZodType<string> {
     const isContent = typeof input === 'string' && /[\r\n\0]/.test(input);
     if (isContent)
       return { problem: 'must be a path, not the content of a file', fix: `write ${example}` };
+    if (typeof input === 'string' && /^[a-z]+:\/\//i.test(input)) {
+      const fix = `save the file on this machine, and write its path, such as ${example}`;
+      return { problem: 'must be the path of a file, not a URL', fix };
+    }
     return parseText(input, example);
   });
 }

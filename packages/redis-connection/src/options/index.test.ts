@@ -53,6 +53,10 @@ describe('a connection', () => {
         'caFile: must be a path, not the content of a file: write tls/redis-ca.crt',
       ],
       [
+        { url: 'rediss://a', caFile: 'https://ca.example.com/ca.crt' },
+        'caFile: must be the path of a file, not a URL: save the file on this machine, and write its path, such as tls/redis-ca.crt',
+      ],
+      [
         { certFile: 'a.crt' },
         'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key',
       ],
