@@ -9,6 +9,7 @@ import type { Gateway } from './testing/gateway.ts';
 import { startHostileServer } from './testing/hostile-server.ts';
 import { type Site, startSite } from './testing/login-client.ts';
 import {
+  autofocused,
   expectGoodLooks,
   focused,
   frame,
@@ -422,13 +423,14 @@ test('a directory or a Redis that is down is named on the page, which is still t
 test('the keyboard alone is enough: the focus begins where one types, and Enter never confirms by itself', async () => {
   await using one = await visit({ username: jane.name });
   const { page, login: begun } = one;
-  expect(await focused(page)).toBe('textbox "Password"');
+  expect(await autofocused(page)).toBe('textbox "Password"');
   expect(await tabOrder(page)).toEqual(['button "Log in"', 'link "Log in with Example SSO"']);
   await page.reload();
+  await autofocused(page);
   await page.keyboard.type(randomToken());
   await page.keyboard.press('Enter');
   await page.getByRole('alert').waitFor();
-  expect(await focused(page)).toBe('textbox "Password" [invalid]');
+  expect(await autofocused(page)).toBe('textbox "Password" [invalid]');
   expect(await page.getByLabel('Username').inputValue()).toBe(jane.name);
   await page.keyboard.type(jane.password);
   await page.keyboard.press('Enter');

@@ -1,6 +1,13 @@
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
-import { keepInDocs, overhang, paleWords, type WatchedPage } from './browser.ts';
+import {
+  keepInDocs,
+  overhang,
+  paleWords,
+  setTextSize,
+  smallTargets,
+  type WatchedPage,
+} from './browser.ts';
 
 /** A person at a browser. */
 export interface PageVisit {
@@ -22,7 +29,17 @@ export const frame: readonly string[] = ['banner: Sallyport', 'main'];
 const status = (code: number) =>
   `Failed to load resource: the server responded with a status of ${code} ()`;
 
-/** Checks a page on a phone and a laptop, in both color schemes. */
+/** Lists the fields whose end is hidden, since their value is wider. */
+const cutFields = (page: Page): Promise<string[]> =>
+  page
+    .locator('input:not([type=hidden])')
+    .evaluateAll((fields) =>
+      fields
+        .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(({ id }) => id),
+    );
+
+/** Checks a page on a phone and a laptop, in both color schemes, and with large text. */
 export async function expectGoodLooks(
   { page, watched, login: { url } }: PageVisit,
   { pictures = {}, statuses = [] }: Looks,
@@ -38,6 +55,10 @@ export async function expectGoodLooks(
       expect([colorScheme, await paleWords(page)]).toEqual([colorScheme, []]);
     }
     await keepInDocs(page, pictures[device]);
+    expect([width, await smallTargets(page)]).toEqual([width, []]);
+    await setTextSize(page, 200);
+    expect([width, await overhang(page), await cutFields(page)]).toEqual([width, 0, []]);
+    await setTextSize(page, 100);
   }
   expect(watched.complaints).toEqual(statuses.map(status));
   const origins = watched.requested.map((one) => new URL(one).origin);
@@ -70,6 +91,12 @@ export async function focused(page: Page): Promise<string | undefined> {
   // A person who works with the keyboard sees where they are.
   expect(await focus.evaluate((one) => getComputedStyle(one).outlineStyle)).toBe('solid');
   return (await focus.ariaSnapshot()).split('\n')[0]?.replace(/^- |:$/g, '');
+}
+
+/** Waits until the browser has given the focus to the element that asks for it, which it does after it has shown the page. */
+export async function autofocused(page: Page): Promise<string | undefined> {
+  await page.locator('[autofocus]:focus').waitFor();
+  return await focused(page);
 }
 
 /** Presses Tab until nothing more gets the focus. */

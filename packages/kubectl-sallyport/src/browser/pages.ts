@@ -24,12 +24,12 @@ export const pages = {
   loggedIn: serverPage('logged-in'),
   refused: serverPage('code-refused'),
   cancelled: serverPage('cancelled'),
-  foreign: localPage(400, 'Nothing to do', 'No login waits for this address.'),
+  foreign: localPage(400, 'Nothing to do', 'No login waits for this address. You can close this page.'),
   // The login server might be down.
   failed: localPage(
     500,
     'Not logged in',
-    'The login failed. The terminal or the program says why.',
+    'The login failed. The terminal or tool in which you started it says why.',
   ),
   // The login server could know these names from the path alone, which anyone can write.
   otherUser: (user: string, account: string) =>
@@ -50,15 +50,15 @@ const style = `
 body {
   background: var(--ground); color: var(--ink);
   font: 1rem/1.5 system-ui, -apple-system, Segoe UI, Roboto, sans-serif;
-  overflow-wrap: anywhere; padding: 1.5rem 1rem;
+  overflow-wrap: anywhere; padding: 1.5rem min(1rem, 4vw);
 }
 header, main { max-width: 28rem; margin: 0 auto; }
 header { color: var(--quiet); font-weight: 600; padding-bottom: .75rem; }
 main {
   background: var(--paper); border: 1px solid var(--line); border-radius: .75rem;
-  display: grid; gap: 1.25rem; padding: 1.5rem;
+  display: grid; gap: 1.25rem; padding: 1.5rem min(1.5rem, 5vw);
 }
-h1 { font-size: 1.5rem; line-height: 1.25; }
+h1 { font-size: min(1.5rem, 10vw); line-height: 1.25; }
 `;
 const styleHash = createHash('sha256').update(style).digest('base64');
 

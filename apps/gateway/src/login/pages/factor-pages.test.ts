@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { encode } from 'uqr';
 import { describe, expect, test } from 'vitest';
 import type { FactorMethod } from '../../config/second-factor.ts';
+import { html, render } from './html.ts';
 import { attributeOf, tagsOf, titleOf, wordsOf } from './testing/page-parts.ts';
 import { appPage, factorPage, factorsPage, recoveryCodesPage } from './testing/written-pages.ts';
 import {
@@ -271,7 +272,7 @@ describe('the page of the own second factors', () => {
   test('says what was done, in a status that interrupts no one', () => {
     for (const notice of ['added', 'removed'] as const) {
       const page = factorsPage({ ...own, notice });
-      expect(page).toContain(`role="status">${factorNotices[notice]}<`);
+      expect(page).toContain(render(html`role="status">${factorNotices[notice]}</p>`));
     }
     expect(factorsPage(own)).not.toContain('role="status"');
   });

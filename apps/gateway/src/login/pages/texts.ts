@@ -178,8 +178,7 @@ export const factorsTexts = {
 
 export const factorNotices = {
   added: 'The second factor was added.',
-  removed:
-    'The second factor was removed. Sessions that were made with it continue: to end them, run kubectl sallyport logout --all',
+  removed: html`The second factor was removed. Sessions that were made with it continue: to end them, run <code>kubectl sallyport logout --all</code>.`,
 } as const;
 
 export type FactorNotice = keyof typeof factorNotices;
@@ -225,7 +224,7 @@ export const appTexts = {
 
 export const recoveryTexts = {
   heading: 'Your recovery codes',
-  todo: 'Each code works once, in place of your second factor. Keep them where you keep passwords.',
+  todo: 'A recovery code works once, in place of your second factor. Keep the codes where you keep passwords.',
   once: 'They are not shown again.',
   replaced: 'Earlier recovery codes do not work any more.',
   next: 'Continue to your second factors',
