@@ -59,8 +59,8 @@ test('three commands, and kubectl works without a question until the logout', as
     /^User: +corp:alice\nGroups: +corp:k8s-admins\nCluster: +prod\nServer: +https:\S+\nUntil: +\d{4}-\d\d-\d\d \d\d:\d\d (?:UTC|[+-]\d\d:\d\d), or when you do not use it for 2h\n$/,
   );
   const sessions = await desk.sallyport(['sessions']);
-  expect(sessions.stdout).toMatch(/^ +DEVICE +CLUSTER +SINCE +LAST USE +UNTIL\n/);
-  expect(sessions.stdout).toMatch(/^\* +three commands +prod +\d{4}-.* \d{4}-.* \d{4}-/m);
+  expect(sessions.stdout).toMatch(/^ +DEVICE +CLUSTER +SINCE +LAST USE +UNTIL +STATE\n/);
+  expect(sessions.stdout).toMatch(/^\* +three commands +prod +\d{4}-.* \d{4}-.* \d{4}-.* good$/m);
   const token = await tokenOf(desk);
   const out = await desk.kubectl(['sallyport', 'logout']);
   expect(out).toEqual({ code: 0, stdout: 'logged out corp:alice of cluster prod\n', stderr: '' });

@@ -114,7 +114,7 @@ describe.concurrent('a session', () => {
         lastUsedAt: expect.any(String),
         id: mine.json?.id,
       },
-      { device: 'desktop', cluster: 'staging', current: false },
+      { device: 'desktop', cluster: 'staging', current: false, state: 'good' },
     ]);
     expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({
       status: 200,

@@ -304,6 +304,10 @@ describe.concurrent('a user who must have a second factor', () => {
     expect(reasons).toContain('second-factor');
     const explained = await place.replicas.operator.run(['explain', '--user', 'corp:joins']);
     expect(explained.stdout).toContain('\n1 session was made without the second factor');
+    const list = ['token', 'list', '--authenticator', 'sessions', '--user', 'corp:joins'];
+    expect(await place.replicas.operator.json(...list)).toMatchObject({
+      tokens: [{ state: 'good, unless a second factor is required' }],
+    });
   });
 });
 

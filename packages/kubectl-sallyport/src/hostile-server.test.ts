@@ -43,8 +43,10 @@ const named = (...names: readonly string[]) => ({
 const kubeconfigOf = (name: string) => `/v1/clusters/${encodeURIComponent(name)}/kubeconfig`;
 const user = { username: `corp:${hostile}`, groups: [hostile, 'b'] };
 const session = { user, expiresAt: '2030-01-31T20:00:00Z' };
+const times = { since: '', lastUsedAt: '', expiresAt: '' };
 const sessions = [
-  { id: hostile, device: hostile, cluster: hostile, since: '', lastUsedAt: '', expiresAt: '' },
+  { id: hostile, device: hostile, cluster: hostile, ...times, state: hostile },
+  { id: 'a', device: 'b', cluster: 'c', ...times },
 ];
 const server = { clusters: [{ name: hostile, cluster: { server: 'https://prod.example.com' } }] };
 
@@ -114,7 +116,7 @@ test.each([
   {
     name: 'sessions',
     answers: { '/v1/sessions': { sessions } },
-    expected: sessions.map((one) => ({ ...one, current: false })),
+    expected: sessions.map((one) => ({ state: 'good', ...one, current: false })),
   },
 ])(
   '$name -o json has the names as they are, and nothing that a terminal obeys',

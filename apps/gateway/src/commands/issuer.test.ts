@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { FixableError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import type { NamedUser } from '../engine/chain/identity-policy.ts';
+import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createTestContext } from '../testing/command-context.ts';
 import { chooseIssuer, seeToken, setUpIssuer, toJson } from './issuer.ts';
 import { UsageError } from './output.ts';
@@ -131,6 +132,31 @@ test('what was written as a session, and what was not, differ where our keys ope
   expect(stateOf({ session: 's1.of another key' })).toBe('sealed with other keys');
   expect(stateOf({})).toBe('refused by policy');
 });
+
+test.each([
+  ['all', 'lacks a second factor'],
+  [{ groups: ['admins'] }, 'good, unless a second factor is required'],
+  ['none', 'good'],
+] as const)(
+  'a session without a second factor, where one is required of %j, is %s',
+  (required, state) => {
+    const made = config('ts');
+    const login = { ...made.login, authenticators: ['corp'], secondFactor: { required } };
+    const { nameUser } = setUpIssuer(
+      createTestContext(),
+      { ...made, cache: {}, login } as unknown as GatewayConfig,
+      made.authenticators[0] as never,
+    );
+    const session = {
+      ...{ authenticator: 'corp', username: 'jane', name: 'corp:jane', address: '192.0.2.1' },
+      ...{ since: 0, until: now },
+    };
+    const token = issued({ session: createSessionTexts([]).write(digest, session) });
+    expect(seeToken(token, nameUser, now).state).toBe(state);
+    const ended = { ...token, expiresAt: past };
+    expect(seeToken(ended, nameUser, now).state).toBe('expired');
+  },
+);
 
 describe('as JSON', () => {
   const parsed = (more: Partial<IssuedToken>, nameUser = passes) =>

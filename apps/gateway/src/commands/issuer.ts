@@ -11,6 +11,7 @@ import { FixableError, nearest, placed } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createIdentityPolicy, type NamedUser } from '../engine/chain/identity-policy.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
+import { createFactorPolicy, type FactorState } from '../login/factors/policy.ts';
 import {
   closeMade,
   createTokenIssuer,
@@ -41,9 +42,10 @@ export function setUpIssuer(
   config: GatewayConfig,
   authenticator: IssuingAuthenticator,
 ) {
+  const { login } = config;
   const nameUser: NameTokenUser =
-    authenticator.name === config.login?.sessions
-      ? createSessionNaming(config)
+    login !== undefined && authenticator.name === login.sessions
+      ? createSessionNaming(config, login)
       : createIdentityPolicy(config, authenticator);
   const authenticatorArgs =
     config.authenticators.filter(issuesTokens).length > 1
@@ -62,16 +64,23 @@ interface TokenSession {
   readonly session?: Session;
   /** None of the sealing keys of this config opens it. */
   readonly isSealedElsewhere?: boolean;
+  readonly factorState?: FactorState;
 }
 
 /** Makes the naming of sessions, whose names are already those that Kubernetes sees. */
-function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
+function createSessionNaming(
+  { cache }: GatewayConfig,
+  login: NonNullable<GatewayConfig['login']>,
+): NameTokenUser {
+  const factorPolicy = createFactorPolicy(login);
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
   return (user, issued) => {
     const text = issued?.session;
     const session =
       issued === undefined || text === undefined ? undefined : texts.read(issued.digest, text);
-    if (session !== undefined) return { user, session };
+    // Only the directory knows the groups of the user.
+    if (session !== undefined)
+      return { user, session, factorState: factorPolicy.findState(session, undefined) };
     const violation = { rule: 'the session was not written by a gateway with these sealing keys' };
     return { user, violation, isSealedElsewhere: text !== undefined };
   };
@@ -207,7 +216,7 @@ export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: numb
 /** Returns the state of a token. If several apply, the state that no edit of the config changes comes first. */
 function findState(
   { revoked, expiresAt, notBefore }: IssuedToken,
-  { violation, isSealedElsewhere = false }: ReturnType<NameTokenUser>,
+  { violation, isSealedElsewhere = false, factorState = 'good' }: ReturnType<NameTokenUser>,
   now: number,
 ) {
   if (revoked !== undefined) return 'revoked';
@@ -215,7 +224,7 @@ function findState(
   if (isSealedElsewhere) return 'sealed with other keys';
   if (violation !== undefined) return 'refused by policy';
   if (notBefore !== undefined && notBefore.getTime() > now) return 'not yet valid';
-  return 'good';
+  return factorState;
 }
 
 /**

@@ -2,8 +2,9 @@ import type { IssuedToken } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import { digestToken } from '../engine/revocation/list.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
+import { createFactorPolicy } from './factors/policy.ts';
 import type { LoginService } from './login-service.ts';
-import { currentSession, logOut, logOutEverywhere } from './own-sessions.ts';
+import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 
 const texts = createSessionTexts([]);
 const session: Session = {
@@ -121,6 +122,25 @@ test.each([
     expect(warned).toEqual([[expect.anything(), text]]);
   },
 );
+
+test('a list of sessions shows which of them lack a second factor', async () => {
+  const { service } = createStore(['first']);
+  const factorPolicy = createFactorPolicy({
+    authenticators: ['corp'],
+    secondFactor: { required: { groups: ['corp:admins'] } },
+  });
+  const stateOf = async (authenticator: string, ...groups: readonly string[]) => {
+    const user = { username: 'corp:alice', groups };
+    const login = { session: { ...session, authenticator }, user };
+    const [listed] = await listOwn({ ...service, factorPolicy }, login, signal);
+    return listed?.state;
+  };
+  expect([
+    await stateOf('corp', 'corp:admins'),
+    await stateOf('corp', 'corp:dev'),
+    await stateOf('lab', 'corp:dev'),
+  ]).toEqual(['lacks a second factor', 'good', 'good, unless a second factor is required']);
+});
 
 test('a logout ends no token that is not a session', async () => {
   const { service, revoked } = createStore(['ordinary', 'own']);

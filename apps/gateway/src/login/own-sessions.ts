@@ -33,15 +33,25 @@ export async function currentSession(service: LoginService, token: string, signa
   return { session, digest, user: decision.user };
 }
 
-/** Lists the sessions of a user that are in force, the oldest first. @throws LoginError */
-export async function listOwn(service: LoginService, name: string, signal: AbortSignal) {
+/** Lists the sessions that the user of a session has and that have not ended, the oldest first. @throws LoginError */
+export async function listOwn(
+  service: LoginService,
+  {
+    session: { name, authenticator },
+    user,
+  }: Pick<Awaited<ReturnType<typeof currentSession>>, 'session' | 'user'>,
+  signal: AbortSignal,
+) {
+  // An authenticator with the same prefix can have another user of this name.
+  const findGroups = (session: Session) =>
+    session.authenticator === authenticator ? (user.groups ?? []) : undefined;
   return fromStore(service, async () => {
     const issued = await listUserSessions(service, name, signal);
     return issued.flatMap((token) => {
       const session = readSession(service, token);
-      return session?.name === name
-        ? [{ digest: token.digest, session, lastUsedAt: token.lastUsedAt ?? null }]
-        : [];
+      if (session?.name !== name) return [];
+      const state = service.factorPolicy.findState(session, findGroups(session));
+      return [{ digest: token.digest, session, lastUsedAt: token.lastUsedAt ?? null, state }];
     });
   });
 }

@@ -103,11 +103,15 @@ async function showSession(request: LoginRequest, token: string): Promise<void> 
 
 async function showSessions(request: LoginRequest, token: string): Promise<void> {
   const ownSession = await current(request, token);
-  const sessions = await listOwn(request.service, ownSession.session.name, request.signal);
   request.context.body = {
-    sessions: sessions.map(({ session, digest, lastUsedAt }) => {
-      return { ...describe(session, digest), lastUsedAt, current: digest === ownSession.digest };
-    }),
+    sessions: (await listOwn(request.service, ownSession, request.signal)).map(
+      ({ session, digest, lastUsedAt, state }) => ({
+        ...describe(session, digest),
+        lastUsedAt,
+        current: digest === ownSession.digest,
+        state,
+      }),
+    ),
   };
 }
 

@@ -103,7 +103,8 @@ test.each<{ what: string; path: string; options?: Options }>([
   const host = options?.host === 'localhost' ? { host: `localhost:${port}` } : {};
   const answer = await visit(port, path, { ...options, ...host });
   expect([answer.status, visits]).toEqual([400, []]);
-  if (options?.method !== 'HEAD') expect(answer.html).toContain('No login waits for this address. You can close this page.');
+  if (options?.method !== 'HEAD')
+    expect(answer.html).toContain('No login waits for this address. You can close this page.');
 });
 
 test('before the login has begun, and for an empty ID, everyone is ignored', async () => {

@@ -24,7 +24,11 @@ export const pages = {
   loggedIn: serverPage('logged-in'),
   refused: serverPage('code-refused'),
   cancelled: serverPage('cancelled'),
-  foreign: localPage(400, 'Nothing to do', 'No login waits for this address. You can close this page.'),
+  foreign: localPage(
+    400,
+    'Nothing to do',
+    'No login waits for this address. You can close this page.',
+  ),
   // The login server might be down.
   failed: localPage(
     500,

@@ -47,8 +47,10 @@ export async function sessions(words: readonly string[]): Promise<void> {
     localTime(session.since),
     localTime(session.lastUsedAt),
     localTime(session.expiresAt),
+    printable(session.state),
   ]);
-  process.stdout.write(table([['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE', 'UNTIL'], ...rows]));
+  const heads = ['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE', 'UNTIL', 'STATE'];
+  process.stdout.write(table([heads, ...rows]));
 }
 
 /** Asks the server about the user who is logged in. @param question returns undefined when the session has ended */

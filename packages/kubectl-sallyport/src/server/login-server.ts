@@ -129,7 +129,7 @@ export async function listSessions(server: ServerAddress, token: string) {
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
   return body.sessions
     .filter(isObject)
-    .map(({ id, device, cluster, since, lastUsedAt, expiresAt, current }) => ({
+    .map(({ id, device, cluster, since, lastUsedAt, expiresAt, current, state }) => ({
       id: text(id),
       device: text(device),
       cluster: text(cluster),
@@ -137,6 +137,8 @@ export async function listSessions(server: ServerAddress, token: string) {
       lastUsedAt: text(lastUsedAt),
       expiresAt: text(expiresAt),
       current: current === true,
+      // A server of an earlier version does not say it.
+      state: text(state) || 'good',
     }));
 }
 

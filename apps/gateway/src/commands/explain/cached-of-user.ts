@@ -137,8 +137,10 @@ async function readEnds(
   const tokenReads =
     cache !== 'off' && cache.store === 'shared' ? [readUsableEnds({ ...cache, fingerprint })] : [];
   // No one is asked about the users of providers, unless there is a directory.
-  const userSessions = sessions.flatMap(({ session }) =>
-    session?.authenticator === authenticator.name && session.provider === undefined
+  const userSessions = sessions.flatMap(({ session, state }) =>
+    session?.authenticator === authenticator.name &&
+    session.provider === undefined &&
+    state !== 'lacks a second factor'
       ? [session]
       : [],
   );

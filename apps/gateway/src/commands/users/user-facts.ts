@@ -42,7 +42,7 @@ export async function readUserFacts(
   const sessions =
     'problem' in allSessions
       ? allSessions
-      : { value: allSessions.value?.filter(({ state }) => state === 'good') };
+      : { value: allSessions.value?.filter(({ session }) => session !== undefined) };
   const sessionDigests =
     'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const selectBlocks = (names: BlockedNames) =>

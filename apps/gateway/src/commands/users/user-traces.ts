@@ -10,7 +10,7 @@ import { unavailable } from './look-up-row.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
 /**
- * Reads the sessions of a user that would be accepted, the newest first, and the sessions that none of our sealing keys opens.
+ * Reads the sessions of a user that have not ended, the newest first, and the sessions that none of our sealing keys opens.
  *
  * @returns undefined without `login`
  */
@@ -31,7 +31,8 @@ export async function readSessions(
   });
   const since = ({ session }: SeenToken) => session?.since ?? 0;
   return userSessions
-    .filter(({ state }) => state === 'good' || state === 'sealed with other keys')
+    .filter(({ state, session }) => session !== undefined || state === 'sealed with other keys')
+    .filter(({ state }) => state !== 'revoked' && state !== 'expired')
     .sort((a, b) => since(b) - since(a));
 }
 

@@ -75,6 +75,28 @@ describe('who must have a second factor', () => {
     ]).toEqual([false, false, false]);
   });
 
+  const [good, lacking] = ['good', 'lacks a second factor'] as const;
+  const unknown = 'good, unless a second factor is required' as const;
+  test.each([
+    { required: 'all', ofAdmin: lacking, ofDev: lacking, ofUnknown: lacking },
+    { required: 'none', ofAdmin: good, ofDev: good, ofUnknown: good },
+    { required: { groups: ['admins'] }, ofAdmin: lacking, ofDev: good, ofUnknown: unknown },
+  ] as const)(
+    'with $required, a session of a password is $ofUnknown if groups are not known',
+    ({ required, ofAdmin, ofDev, ofUnknown }) => {
+      const { findState } = policyOf(required);
+      const states = (session: Parameters<typeof findState>[0]) =>
+        [['admins'], ['dev'], undefined].map((groups) => findState(session, groups));
+      expect(states({ authenticator: 'corp' })).toEqual([ofAdmin, ofDev, ofUnknown]);
+      for (const session of [
+        { authenticator: 'corp', amr: ['pwd', 'otp', 'mfa'] },
+        { authenticator: 'corp', provider },
+        { authenticator: 'third' },
+      ])
+        expect(states(session)).toEqual([good, good, good]);
+    },
+  );
+
   test('can be a user of the authenticators of the section, or of all that check passwords', () => {
     const all = ['corp', 'other', 'third'];
     expect(all.map(policyOf('none').isCovered)).toEqual([true, true, false]);

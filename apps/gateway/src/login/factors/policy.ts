@@ -12,6 +12,12 @@ interface FactorRules extends Pick<LoginConfig, 'authenticators'> {
 /** The part of a session that says how its user logged in. */
 type LoginMethod = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
 
+/** What the rules about second factors make of a session. */
+export type FactorState =
+  | 'good'
+  | 'good, unless a second factor is required'
+  | 'lacks a second factor';
+
 /** How a second factor is named in `amr` of a session (RFC 8176, section 2). */
 export const multipleFactors = 'mfa';
 
@@ -31,6 +37,8 @@ export function createFactorPolicy({ secondFactor, authenticators }: FactorRules
     if (!covered.has(authenticator) || required === 'none') return false;
     return required === 'all' || groups.some((group) => groupsWithFactor.has(group));
   }
+  const isMissing = (login: LoginMethod, groups: readonly string[] = []): boolean =>
+    !hadFactor(login) && isRequired(login.authenticator, groups);
   return {
     /** Whether the users of an authenticator can have a second factor. */
     isCovered: (authenticator: string) => covered.has(authenticator),
@@ -40,7 +48,16 @@ export function createFactorPolicy({ secondFactor, authenticators }: FactorRules
      *
      * @param groups as Kubernetes sees them
      */
-    isMissing: (login: LoginMethod, groups: readonly string[] = []): boolean =>
-      !hadFactor(login) && isRequired(login.authenticator, groups),
+    isMissing,
+    /**
+     * Says whether reviews refuse a session because its login lacks a second factor.
+     *
+     * @param groups as Kubernetes sees them. Undefined: the groups of the user are not known
+     */
+    findState(login: LoginMethod, groups: readonly string[] | undefined): FactorState {
+      if (isMissing(login, groups)) return 'lacks a second factor';
+      const dependsOnGroups = groups === undefined && isMissing(login, [...groupsWithFactor]);
+      return dependsOnGroups ? 'good, unless a second factor is required' : 'good';
+    },
   };
 }

@@ -46,7 +46,7 @@ ${facts([
 <p>${confirmTexts.consequence}${attempt.isOtherAddress ? undefined : html` ${confirmTexts.notYours}`}</p>
 <form method="post" action="${path}/confirm" data-delayed>
 <input type="hidden" name="form" value="${form}">
-<label data-box><input type="checkbox" required> ${confirmTexts.own}</label>
+<label class="tick" data-box><input type="checkbox" required> ${confirmTexts.own}</label>
 ${answers}
 <button name="answer" value="cancel" formnovalidate>${confirmTexts.cancel}</button>
 </form>`,

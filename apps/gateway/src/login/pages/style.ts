@@ -52,7 +52,7 @@ input {
   background: var(--paper); color: inherit; border: 1px solid var(--edge); padding: .5rem .75rem;
 }
 input[type=checkbox] { flex: none; width: 1.5rem; height: 1.5rem; min-height: 0; }
-[data-box] { display: flex; gap: .75rem; }
+.tick { display: flex; gap: .75rem; }
 input[readonly] { font: min(1.125rem, 6.5vw)/1.5 ui-monospace, monospace; text-align: center; padding: .5rem 0; }
 button, .button {
   background: var(--paper); color: var(--accent); border: 1px solid var(--edge); cursor: pointer;
