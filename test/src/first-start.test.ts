@@ -65,6 +65,9 @@ test('two demos that start at the same moment, on ports that are taken, each wor
   );
   for (const gateway of [first, second]) {
     const line = await curlLine(gateway);
+    expect(gateway.output.stdout()).toContain(
+      `\nAnother process listens on 127.0.0.1:${reviews.port} and 127.0.0.1:${admin.port}, so the demo uses free ports.\n`,
+    );
     const [, statusPage = ''] =
       /^See what comes in, live: (.*)$/m.exec(gateway.output.stdout()) ?? [];
     // The token is of the one that wrote last; the other loads its digest when it sees the file.

@@ -58,8 +58,12 @@ function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitC
   });
 }
 
-function invitation({ url, adminUrl }: Gateway, bodyFile: string): string {
-  return `
+function invitation({ url, adminUrl, takenAddresses }: Gateway, bodyFile: string): string {
+  const moved =
+    takenAddresses.length === 0
+      ? ''
+      : `\nAnother process listens on ${takenAddresses.join(' and ')}, so the demo uses free ports.\n`;
+  return `${moved}
 Sallyport answers token reviews on ${url}/authenticate
 
 It made a demo token for you; only its digest is in the config. Ask who it belongs to:

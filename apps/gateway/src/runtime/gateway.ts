@@ -7,6 +7,7 @@ import { loadConfig } from '../config/load.ts';
 import { FixableError, placed, reworded } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
+import { authority } from '../http/http-server.ts';
 import {
   connectionsWithin,
   createInFlightCounter,
@@ -99,6 +100,8 @@ export async function startGateway(options: GatewayOptions) {
     /** Where reviews are answered, without a path: `https://127.0.0.1:8443`. */
     url: reviews.url,
     adminUrl: admin.url,
+    /** The addresses of the config that other processes listen on, so that free ports were taken. Empty without `takesAnyPort`. */
+    takenAddresses: options.takesAnyPort ? findTakenAddresses(config, reviews.url, admin.url) : [],
     /** Reads everything again, now. What can't be used is logged, and what is in force stays. */
     async reload(): Promise<void> {
       // The audit trail is opened again even if the config is refused.
@@ -113,6 +116,20 @@ export async function startGateway(options: GatewayOptions) {
       return ended;
     },
   };
+}
+
+function findTakenAddresses(
+  { server, admin }: GatewayConfig,
+  url: string,
+  adminUrl: string,
+): readonly string[] {
+  const addresses: readonly [ListenAddress, string][] = [
+    [server.listen, url],
+    [admin.listen, adminUrl],
+  ];
+  return addresses
+    .filter(([{ orAnyPort, port }, used]) => orAnyPort && !used.endsWith(`:${port}`))
+    .map(([{ host, port }]) => authority(host, port));
 }
 
 /** @throws FixableError when `listen` is off loopback and the config has no TLS */

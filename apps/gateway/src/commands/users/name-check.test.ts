@@ -143,7 +143,7 @@ describe('what was done all the same is followed by a remark', () => {
     {
       name: 'is of no user',
       backends: { corp: knowsNot },
-      text: /knows user corp:Jane: was the name mistyped\? The command was run in any case\n$/,
+      text: /knows user corp:Jane: was the name mistyped\? The command was run in any case\n {2}fix: if so, run it again with the name that .*\n$/,
     },
     {
       name: 'is of another user',

@@ -107,7 +107,11 @@ export function remarkDoubts(context: CommandContext, checked: NameCheck, wordsF
   remarkOtherName(context, checked, wordsFor);
   if (isUnknown) {
     const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
-    printRemark(context, `${doubt} The command was run in any case`);
+    printRemark(
+      context,
+      `${doubt} The command was run in any case`,
+      'if so, run it again with the name that kubectl auth whoami shows to the user, or username in the log',
+    );
   }
   if (unchecked.length === 0) return;
   printRemark(
