@@ -8,7 +8,9 @@ import { statusDocument } from './status-document.ts';
 import {
   keepPicture,
   overhang,
+  setTextSize,
   shareBrowser,
+  smallTargets,
   untilDrawn,
   type WatchedPage,
   watchedPage,
@@ -351,23 +353,31 @@ describe('with a quarter of an hour behind it', () => {
     }
   });
 
-  test('the line above a plot is whole on screens of all widths', async () => {
+  test('the line above a plot is whole on screens of all widths, and with large text', async () => {
     const json = statusDocument(['break-glass', 'corp'], ['corp']);
     await using watched = await watchedPage(browser, {});
     const { page } = watched;
     await page.route('**/status.json', (route) => route.fulfill({ json }));
     await page.goto(gateway.adminUrl);
     await untilSays(page, '.readout', /^backend [\d.]+ms, slowest [\d.]+m?s$/);
-    for (const width of [320, 720, 890, 900, 1100, 1200, 1263, 1280]) {
+    for (const [width, textSize] of [
+      ...[320, 720, 890, 900, 1100, 1200, 1263, 1280].map((width) => [width, 100] as const),
+      [320, 200],
+    ] as const) {
       await page.setViewportSize({ ...laptop, width });
+      await setTextSize(page, textSize);
       const cut = await page
-        .locator('.readout')
-        .evaluateAll((readouts) =>
-          readouts
-            .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .locator('.readout, figcaption')
+        .evaluateAll((lines) =>
+          lines
+            .filter((line) => {
+              return line.scrollWidth > line.clientWidth || line.scrollHeight > line.clientHeight;
+            })
             .map(({ textContent }) => textContent),
         );
-      expect([width, cut]).toEqual([width, []]);
+      expect([width, textSize, cut, await overhang(page), await smallTargets(page)]).toEqual([
+        ...[width, textSize, [], 0, []],
+      ]);
     }
   });
 
