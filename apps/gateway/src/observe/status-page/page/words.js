@@ -98,7 +98,7 @@ function fromCache({ circuit, cached, outage }) {
  * @param {StatusDocument} status
  * @returns {{ level: Level, title: string, text: string, spoken: string }}
  */
-export function describeOverview({ at, gateway, authenticators }) {
+export function describeOverview({ at, gateway, authenticators, blocking }) {
   const down = authenticators.filter(
     (authenticator) => describeState(authenticator, at).level !== 'good',
   );
@@ -108,8 +108,11 @@ export function describeOverview({ at, gateway, authenticators }) {
     const text = 'Requests that still arrive are answered. New ones go to the other replicas.';
     return titled('warn', 'This replica is shutting down', text);
   }
-  if (firstDown === undefined)
-    return titled('good', allHealthy(authenticators), 'Users can log in.');
+  if (firstDown === undefined) {
+    return blocking.listAge === null
+      ? titled('warn', allHealthy(authenticators), 'Users might not be let in: see below.')
+      : titled('good', allHealthy(authenticators), 'Users can log in.');
+  }
   const text = consequence(down, authenticators);
   if (second === undefined) {
     return titled(

@@ -17,9 +17,11 @@ const open: Partial<AuthenticatorStatus> = { ...healthy, circuit: 'open', health
 function said(
   gateway: Partial<StatusDocument['gateway']>,
   all: Record<string, Partial<AuthenticatorStatus>>,
+  listAge: number | null = 0,
 ) {
   const authenticators = Object.entries(all).map(([name, one]) => ({ name, ...one }));
-  return describeOverview({ at: now, gateway, authenticators } as unknown as StatusDocument);
+  const status = { at: now, gateway, authenticators, blocking: { listAge } };
+  return describeOverview(status as unknown as StatusDocument);
 }
 
 test.each<{ all: Record<string, Partial<AuthenticatorStatus>>; level: string; title: string }>([
@@ -88,6 +90,13 @@ test.each<{ all: Record<string, Partial<AuthenticatorStatus>>; level: string; ti
   },
 ])('the line at the top is $level (case %#): $title', ({ all, level, title }) => {
   expect(said({ state: 'listening' }, all)).toMatchObject({ level, title });
+});
+
+test('users might not be let in before the revocation list was read', () => {
+  expect(said({ state: 'listening' }, { corp: healthy }, null)).toMatchObject({
+    ...{ level: 'warn', title: 'corp is healthy' },
+    text: 'Users might not be let in: see below.',
+  });
 });
 
 test('what screen readers read does not change with each answer', () => {
