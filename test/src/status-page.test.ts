@@ -366,15 +366,13 @@ describe('with a quarter of an hour behind it', () => {
     ] as const) {
       await page.setViewportSize({ ...laptop, width });
       await setTextSize(page, textSize);
-      const cut = await page
-        .locator('.readout, figcaption')
-        .evaluateAll((lines) =>
-          lines
-            .filter((line) => {
-              return line.scrollWidth > line.clientWidth || line.scrollHeight > line.clientHeight;
-            })
-            .map(({ textContent }) => textContent),
-        );
+      const cut = await page.locator('.readout, figcaption').evaluateAll((lines) =>
+        lines
+          .filter((line) => {
+            return line.scrollWidth > line.clientWidth || line.scrollHeight > line.clientHeight;
+          })
+          .map(({ textContent }) => textContent),
+      );
       expect([width, textSize, cut, await overhang(page), await smallTargets(page)]).toEqual([
         ...[width, textSize, [], 0, []],
       ]);
