@@ -128,7 +128,7 @@ function findTakenAddresses(
     [admin.listen, adminUrl],
   ];
   return addresses
-    .filter(([{ orAnyPort, port }, used]) => orAnyPort && !used.endsWith(`:${port}`))
+    .filter(([{ orAnyPort, port }, usedUrl]) => orAnyPort && !usedUrl.endsWith(`:${port}`))
     .map(([{ host, port }]) => authority(host, port));
 }
 
