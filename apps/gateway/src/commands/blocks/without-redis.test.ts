@@ -71,6 +71,8 @@ describe('while the cache Redis is down', () => {
     expect([code, JSON.parse(stdout)]).toMatchObject([1, { unpublished: { effect } }]);
     const end = `sallyport: ${effect}: ${refused}\n  fix: ${ways(quoted)}`;
     expect(hideConfig(stderr).endsWith(end)).toBe(true);
+    // A block needs the same Redis.
+    expect((await place.run(['revoke', ...user])).stdout).not.toContain('sallyport block');
   });
 });
 

@@ -200,7 +200,8 @@ async function forget(
       fix,
       json,
     } = describeWithoutRedis(context, missed, error);
-    print(lingering + advice, json);
+    // A block would need the same Redis.
+    print(lingering, json);
     printRemark(context, `${missedEffect}: ${reason}`, fix);
     return exitCodes.failure;
   }
