@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readTrailSoFar } from './testing/audit-trail.ts';
 import { clusters, type LoginPlace, publicHost } from './testing/login-gateway.ts';
+import type { LogLine } from './testing/output.ts';
 import { shareLogin } from './testing/shared-login.ts';
 
 const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
@@ -138,6 +139,21 @@ describe.concurrent('the login server', () => {
       expect(Object.keys(answer.json ?? {})).toEqual(['code', 'message']);
     }
     expect((await ask({ method: 'PUT', path: '/v1/session' })).headers.allow).toBe('GET, DELETE');
+  });
+
+  test('answers a token review with where reviews go, as kube-apiserver shows it, whatever its Host', async () => {
+    const { ask, replicas } = place;
+    const secretToken = secret(randomToken());
+    const body = { kind: 'TokenReview', spec: { token: secretToken } };
+    const message = 'token reviews go to server.listen, not to login.listen';
+    expect(
+      await ask({ path: '/authenticate?timeout=10s', body, headers: { host: '127.0.0.1' } }),
+    ).toMatchObject({
+      ...{ status: 404 },
+      json: { kind: 'Status', reason: 'NotFound', message: `not found: ${message}`, code: 404 },
+    });
+    const isRefusal = ({ msg }: LogLine) => msg === message;
+    await replicas.gateways[0]?.output.waitForLine(isRefusal, message);
   });
 
   test('gives kubeconfigs without secrets', async () => {

@@ -1,11 +1,13 @@
 import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context, type Middleware } from 'koa';
+import { createLimitedLog } from '../base/logging/log-limiter.ts';
 import { inSpan } from '../base/tracing/in-span.ts';
 import type { LoginConfig } from '../config/types.ts';
-import { type AnswerOf, answerErrors } from '../http/answer-errors.ts';
+import { type AnswerOf, answerErrors, discardBody } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
 import { isClosed, type ServerRequest } from '../http/http-server.ts';
+import { toStatus } from '../http/kubernetes-status.ts';
 import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createFormReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
@@ -117,6 +119,7 @@ function createLoginApp(
     return pageOfError(error, { publicUrl: config()?.publicUrl ?? '', brand });
   };
   app.use(answerErrors(logger, discardTimeout, answer));
+  app.use(refuseReviews(logger));
   app.use(reportRequests(options, perRequest, { requests, logouts }, report, answer));
   app.use(router.routes());
   app.use(refuseOthers(router));
@@ -131,6 +134,25 @@ function createLoginApp(
     now,
   };
   return { callback: () => createDoor(app.callback(), door) };
+}
+
+/**
+ * Refuses token reviews, which a webhook kubeconfig with the port of `login.listen` sends. The answer is a v1 `Status`, whose message is
+ * in kube-apiserver's log.
+ */
+function refuseReviews(logger: Logger): Middleware {
+  const warn = createLimitedLog(logger, () => performance.now(), 'warn');
+  const message = 'token reviews go to server.listen, not to login.listen';
+  return async (context, next) => {
+    if (context.method !== 'POST' || context.path !== '/authenticate') {
+      await next();
+      return;
+    }
+    warn('token review', { peer: readAddress(context.req) }, message);
+    context.status = 404;
+    context.body = toStatus(404, `not found: ${message}`);
+    discardBody(context, 404, discardTimeout);
+  };
 }
 
 /** Follows the router, and refuses requests whose path (404) or method (405) it does not have. */
