@@ -29,8 +29,12 @@ test.each([
   expect(() => normalizeUrl(text)).toThrow(message);
 });
 
-test('a URL that is refused for its password is not repeated', () => {
-  expect(() => normalizeUrl('https://ada:secret@login.example.com')).not.toThrow(/secret/);
+test.each([
+  'https://ada:secret@login.example.com',
+  'htps://ada:secret@login.example.com',
+  'ada:secret@login.example.com:8444',
+])('%s is refused, and its password is not repeated', (text) => {
+  expect(() => normalizeUrl(text)).toThrow(/^(?!.*secret)/);
 });
 
 test('each target has a name of its own, that no one confuses with another', () => {

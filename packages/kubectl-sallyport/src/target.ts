@@ -83,8 +83,9 @@ const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 export function normalizeUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    // A password can be in front of an "@".
     throw usageFailure(
-      `${text}: it is not the URL of a login server`,
+      `${text.replace(/^.*@/s, '')}: it is not the URL of a login server`,
       'write one such as https://login.example.com:8444',
     );
   }
