@@ -490,6 +490,8 @@ test('an answer of another server is none of a login server', async () => {
   const result = await desk.sallyport(['init', String(gateway?.adminUrl)]);
   expect([result.code, result.stdout]).toEqual([2, '']);
   expect(result.stderr).toMatch(/: it answered 404.*\n {2}fix: check the URL and the cluster/);
+  const withPath = await desk.sallyport(['init', `${gateway?.adminUrl}/login`]);
+  expect(withPath.stderr).toMatch(/: it answered 404.*\n {2}fix: write the URL without its path/);
 });
 
 test('kubectl is refused when its user is disabled in the directory, and the user is told to log in', async () => {

@@ -146,12 +146,12 @@ describe.concurrent('the login server', () => {
     const secretToken = secret(randomToken());
     const body = { kind: 'TokenReview', spec: { token: secretToken } };
     const message = 'token reviews go to server.listen, not to login.listen';
-    expect(
-      await ask({ path: '/authenticate?timeout=10s', body, headers: { host: '127.0.0.1' } }),
-    ).toMatchObject({
-      ...{ status: 404 },
-      json: { kind: 'Status', reason: 'NotFound', message: `not found: ${message}`, code: 404 },
-    });
+    for (const path of ['/authenticate?timeout=10s', '/']) {
+      expect(await ask({ path, body, headers: { host: '127.0.0.1' } })).toMatchObject({
+        ...{ status: 404 },
+        json: { kind: 'Status', reason: 'NotFound', message: `not found: ${message}`, code: 404 },
+      });
+    }
     const isRefusal = ({ msg }: LogLine) => msg === message;
     await replicas.gateways[0]?.output.waitForLine(isRefusal, message);
   });

@@ -150,7 +150,7 @@ describe('claimMappings work as in kube-apiserver:', () => {
       name: 'an empty name',
       claims: { sub: '' },
       claimMappings: { username },
-      problem: 'claim sub is not a string',
+      problem: 'claim sub is empty',
     },
     {
       name: 'a number for a name',

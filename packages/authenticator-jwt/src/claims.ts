@@ -124,8 +124,8 @@ export function mapUsername(
 ): string | TokenProblem {
   const name = readClaim(claims, username.claim);
   if (name === undefined) return { problem: missingClaim(claims, username.claim) };
-  if (typeof name !== 'string' || name === '')
-    return { problem: `claim ${username.claim} is not a string` };
+  if (typeof name !== 'string') return { problem: `claim ${username.claim} is not a string` };
+  if (name === '') return { problem: `claim ${username.claim} is empty` };
   // As in kube-apiserver, null is not true: some providers write it for "not known".
   const isUnverified = Object.hasOwn(claims, 'email_verified') && claims.email_verified !== true;
   if (username.claim === 'email' && isUnverified) {

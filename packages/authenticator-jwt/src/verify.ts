@@ -151,7 +151,7 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
       const problem = `it is not valid yet (nbf): ${differenceText(Number(nbf), now)}`;
       return { reason: 'not-yet-valid', problem, claims };
     }
-    const problem = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
+    const problem = `its ${claim} is ${wordsOfReason[reason] ?? 'not what the config demands'}`;
     if (claim === 'aud') {
       return {
         reason: 'audience-mismatch',
@@ -163,12 +163,23 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
   }
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return { reason: 'invalid-credentials', problem: wrongSignature };
+  if (error instanceof errors.JOSEAlgNotAllowed) {
+    const problem =
+      'its alg is not in algorithms of the options. One with a shared secret (HS256) or none is never accepted';
+    return { reason: 'invalid-credentials', problem };
+  }
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', problem: `it is refused: ${error.code}` };
   }
   const problem = "a key of the issuer can't be used for this token: RSA keys need 2048 bits";
   throw new AuthenticatorError('failed', problem, { cause: error });
 }
+
+/** Reasons of jose for a claim that it refuses. */
+const wordsOfReason: Readonly<Record<string, string>> = {
+  missing: 'missing',
+  invalid: 'not a number: the issuer must write a time in seconds',
+};
 
 const wrongSignature =
   "the signature does not verify with this issuer's keys: get a new token, and don't change it when you copy it; " +

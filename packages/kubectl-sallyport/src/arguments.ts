@@ -60,6 +60,9 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     return { values, positionals };
   } catch (cause) {
     const [reason = ''] = readReason(cause).split(/\. |\n/);
-    throw usageFailure(reason, 'see: kubectl sallyport --help', { cause });
+    const names = Object.keys(options).map((name) => `--${name}`);
+    const isValueMissing = /argument missing|has no value/.test(reason);
+    const fix = isValueMissing ? 'write its value after it' : `its options are ${names.join(', ')}`;
+    throw usageFailure(reason, `${fix}; see: kubectl sallyport --help`, { cause });
   }
 }

@@ -69,7 +69,10 @@ export function readCaFile(file: string): string {
     /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,
   );
   if (certificates === null)
-    throw usageFailure(`--ca-file: ${file} contains no certificate`, 'name a PEM file');
+    throw usageFailure(
+      `--ca-file: ${file} contains no certificate`,
+      'name the PEM file of the CA. To make one from DER: openssl x509 -inform DER -in FILE -out ca.crt',
+    );
   return `${certificates.join('\n')}\n`;
 }
 

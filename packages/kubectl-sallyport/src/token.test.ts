@@ -207,13 +207,21 @@ test.each([
   { words: ['login', '--password', 'secret'], code: 2, message: /there is no option --password/ },
   { words: ['login', '--password=secret'], code: 2, message: /there is no option --password/ },
   { words: ['login', '-p', 'secret'], code: 2, message: /there is no option --password/ },
-  { words: ['token', '--what'], code: 2, message: /Unknown option '--what'/ },
+  {
+    words: ['token', '--what'],
+    code: 2,
+    message: /Unknown option '--what'\n {2}fix: its options are --url, .*--print-url; see: /,
+  },
   {
     words: ['token', 'a-secret'],
     code: 2,
     message: /Unexpected argument, which is not repeated here: it might be a password\n/,
   },
-  { words: ['whoami', '--context='], code: 2, message: /--context has no value/ },
+  {
+    words: ['whoami', '--context='],
+    code: 2,
+    message: /--context has no value\n {2}fix: write its value after it; see: /,
+  },
   { words: ['whoami', '-o', 'yaml'], code: 2, message: /--output must be json/ },
   { words: ['init'], code: 2, message: /init needs the URL/ },
   { words: ['init', 'http://login.example.com'], code: 2, message: /only over https/ },
@@ -221,7 +229,7 @@ test.each([
   {
     words: ['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'],
     code: 2,
-    message: /contains no certificate/,
+    message: /contains no certificate\n {2}fix: name the PEM file .* openssl x509 -inform DER /,
   },
   {
     words: ['init', 'https://127.0.0.1:1', '--ca-file', '/nonexistent/ca.crt'],

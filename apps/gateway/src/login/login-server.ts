@@ -144,7 +144,7 @@ function refuseReviews(logger: Logger): Middleware {
   const warn = createLimitedLog(logger, () => performance.now(), 'warn');
   const message = 'token reviews go to server.listen, not to login.listen';
   return async (context, next) => {
-    if (context.method !== 'POST' || context.path !== '/authenticate') {
+    if (context.method !== 'POST' || !['/', '/authenticate'].includes(context.path)) {
       await next();
       return;
     }

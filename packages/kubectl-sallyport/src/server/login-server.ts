@@ -230,7 +230,9 @@ function refused({ url }: ServerAddress, { status, headers, text }: LoginServerA
     });
   }
   const isAway = status >= 500;
-  const fix = isAway ? 'try again' : 'check the URL and the cluster';
+  const hasPath = new URL(url).pathname !== '/';
+  const checkUrl = hasPath ? 'write the URL without its path' : 'check the URL and the cluster';
+  const fix = isAway ? 'try again' : checkUrl;
   return new Failure(
     `${url}: it answered ${status}${detail}`,
     `${fix}, or ask your administrator`,

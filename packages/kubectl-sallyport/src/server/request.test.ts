@@ -131,7 +131,7 @@ test('a port that wants a client certificate, or no TLS, is refused with words f
     'https:',
   );
   expect((await client.run(['init', plain])).stderr).toBe(
-    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: use the URL that your administrator gave you, or ask for it\n`,
+    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: use the URL that your administrator gave you, or ask for it. Another server may have this port: login.listen is 8444 by default\n`,
   );
 });
 
@@ -169,7 +169,9 @@ test.each([
 
 test('a refused connection to a port that the user wrote does not ask for the port, and one of a proxy names it', () => {
   const address = { url: 'https://login.example.com:8444', ca: undefined };
-  expect(explain(address, refusedConnection)[1]).toBe('try again, or ask your administrator');
+  expect(explain(address, refusedConnection)[1]).toBe(
+    'try again, or ask your administrator whether the port is right (8444 by default)',
+  );
   process.env.NODE_USE_ENV_PROXY = '1';
   onTestFinished(() => {
     delete process.env.NODE_USE_ENV_PROXY;

@@ -128,12 +128,19 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
     return [`${url}: can't reach the login server: ${cause}`, 'check the spelling, and your VPN'];
   }
   const problem = `${url}: can't reach the login server: ${isLate ? 'it did not answer in time' : reason}`;
-  if (tlsReason !== undefined) return [problem, useGivenUrl];
+  if (tlsReason !== undefined)
+    return [
+      problem,
+      `${useGivenUrl}. Another server may have this port: login.listen is 8444 by default`,
+    ];
   const isProxied = process.env.NODE_USE_ENV_PROXY === '1' && protocol === 'https:';
   if (isProxied)
     return [problem, 'NODE_USE_ENV_PROXY=1 is set: check HTTPS_PROXY, or add the host to NO_PROXY'];
   if (port !== '' || !(isLate || code === 'ECONNREFUSED'))
-    return [problem, 'try again, or ask your administrator'];
+    return [
+      problem,
+      'try again, or ask your administrator whether the port is right (8444 by default)',
+    ];
   parsed.port = '8444';
   const withPort = initCommand({ ...address, url: parsed.href.replace(/\/$/, '') });
   return [problem, `try again; if the port is missing in the URL, run: ${withPort}`];

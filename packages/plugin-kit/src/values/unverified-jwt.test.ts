@@ -58,7 +58,7 @@ test('a JWT that is cut off, or has no issuer, is named as one', () => {
   ]) {
     expect(readUnverifiedJwt(broken)).toBeUndefined();
     expect(whyUnknownIssuer(broken, known)).toBe(
-      'begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?',
+      'begins like a JWT, but is not a whole one with an issuer (iss) and a signature: was it cut off?',
     );
   }
 });

@@ -46,7 +46,7 @@ export function whyUnknownIssuer(token: string, issuers: readonly string[]): str
   if (!token.startsWith('eyJ')) return undefined;
   const unverified = readUnverifiedJwt(token);
   if (unverified === undefined)
-    return 'begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
+    return 'begins like a JWT, but is not a whole one with an issuer (iss) and a signature: was it cut off?';
   const issuer = unverified.issuer.slice(0, maxQuotedLength);
   const quoted = JSON.stringify(issuer) + (unverified.issuer.length > maxQuotedLength ? '...' : '');
   const near =

@@ -49,7 +49,7 @@ describe('explain of a token that is refused or unknown', () => {
       ...[shape, shape],
     ]);
     const cut =
-      'the token begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
+      'the token begins like a JWT, but is not a whole one with an issuer (iss) and a signature: was it cut off?';
     expect(await reasonsOf(secret(issuer.token({}).slice(0, 70)))).toEqual([cut, shape, shape]);
     const body = secret(randomToken().padEnd(49, 'A').slice(0, 49));
     expect(await reasonsOf(`sp_${body}`)).toEqual([

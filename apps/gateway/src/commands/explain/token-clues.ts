@@ -18,6 +18,8 @@ export function whyUnrecognized(
   const { tokenPrefix: prefix } = plugin;
   if (/^bearer /i.test(token))
     return 'the token begins with Bearer, which is a word of the header: leave it out';
+  if (/^["']/.test(token))
+    return 'the token begins with a quote, which is not part of it: leave it out';
   try {
     const clue: unknown = plugin.whyUnrecognized?.(token);
     if (typeof clue === 'string' && clue !== '') return `the token ${clue.slice(0, maxLength)}`;

@@ -303,7 +303,10 @@ describe('the admin address', () => {
     });
     expect(await get(server, '/authenticate', '127.0.0.1', 'POST')).toMatchObject({
       status: 404,
-      json: { message: 'not found: token reviews go to server.listen, not to admin.listen' },
+      json: {
+        message:
+          'not found: token reviews go to server.listen and logins to login.listen, not to admin.listen',
+      },
     });
     const answer = await get(server, '/metrics', '127.0.0.1', 'DELETE');
     expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
