@@ -113,6 +113,10 @@ testRefusals(
       'claimMappings.username.claim: is an expression, and CEL is not evaluated here: write the name of one claim, such as email',
     ],
     [
+      { claimMappings: { username: { claim: '$.sub' } } },
+      'claimMappings.username.claim: is an expression, and CEL is not evaluated here: write the name of one claim, such as sub',
+    ],
+    [
       { claimMappings: { username: { claim: "claims.email.split('@')[0]" } } },
       'claimMappings.username.claim: is an expression…',
     ],

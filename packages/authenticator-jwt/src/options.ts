@@ -98,8 +98,8 @@ const claim = (sample: string) =>
     (input): ParseResult<string> => {
       const parsed = parseText(input, sample);
       if ('problem' in parsed) return parsed;
-      if (/^claims[.[]|[()[\]{}'"?\s]/.test(parsed.value)) {
-        const [, name = sample] = /^claims\.(\w+)$/.exec(parsed.value) ?? [];
+      if (/^claims[.[]|^\$\.|[()[\]{}'"?\s]/.test(parsed.value)) {
+        const [, name = sample] = /^(?:claims|\$)\.(\w+)$/.exec(parsed.value) ?? [];
         const problem = 'is an expression, and CEL is not evaluated here';
         return { problem, fix: `write the name of one claim, such as ${name}` };
       }

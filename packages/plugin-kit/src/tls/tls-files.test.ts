@@ -76,6 +76,10 @@ describe('TLS files', () => {
         'garbage',
         'caFile: ca.crt has no PEM certificate ("-----BEGIN CERTIFICATE-----"): check the path, or copy the file again',
       ],
+      [
+        next.certificate.slice(0, 100),
+        'caFile: ca.crt is cut off: its certificate has no "-----END CERTIFICATE-----": copy it again',
+      ],
       ['-----BEGIN CERTIFICATE REQUEST-----', ', but a certificate request: let a CA sign it'],
       [Buffer.from('3082000a020103', 'hex'), ', but is PKCS#12: convert it with openssl pkcs12'],
       [

@@ -102,6 +102,10 @@ const pemCertificate =
 export function parseCertificates(pem: Buffer): X509Certificate[] {
   const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
   if (blocks.length === 0) {
+    if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(pem.toString('latin1')))
+      throw new Error(
+        'is cut off: its certificate has no "-----END CERTIFICATE-----": copy it again',
+      );
     throw new Error(
       isDer(pem)
         ? 'is in DER, not in PEM: convert it with openssl x509 -inform der -in FILE -out NEWFILE'
