@@ -63,7 +63,7 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
 });
 
 const mistyped = (user: string) =>
-  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows to the user, or username in the log\n`;
+  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username\n`;
 
 test('a user whom no authenticator knows is blocked, with a warning; so is one whom a directory that is away may know', async () => {
   // The Redis is not new, so that commands say nothing about that.

@@ -165,7 +165,7 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
     return { reason: 'invalid-credentials', problem: wrongSignature };
   if (error instanceof errors.JOSEAlgNotAllowed) {
     const problem =
-      'its alg is not in algorithms of the options. One with a shared secret (HS256) or none is never accepted';
+      'its alg is not in the option algorithms. HS256 and others with a shared secret, and none, are never accepted';
     return { reason: 'invalid-credentials', problem };
   }
   if (error instanceof errors.JOSEError) {

@@ -140,12 +140,12 @@ test.each([
 ] as const)(
   'a session without a second factor, where one is required of %j, is %s',
   (required, state) => {
-    const made = config('ts');
-    const login = { ...made.login, authenticators: ['corp'], secondFactor: { required } };
+    const sessionConfig = config('ts');
+    const login = { ...sessionConfig.login, authenticators: ['corp'], secondFactor: { required } };
     const { nameUser } = setUpIssuer(
       createTestContext(),
-      { ...made, cache: {}, login } as unknown as GatewayConfig,
-      made.authenticators[0] as never,
+      { ...sessionConfig, cache: {}, login } as unknown as GatewayConfig,
+      sessionConfig.authenticators[0] as never,
     );
     const session = {
       ...{ authenticator: 'corp', username: 'jane', name: 'corp:jane', address: '192.0.2.1' },

@@ -265,7 +265,7 @@ const provenance = z
     "Adds extra keys to each user that join kube-apiserver's audit log with the audit trail: the authenticator and the fingerprint of the token. Nothing is added by default.",
   );
 
-const aShare = 'must be a number from 0 to 1, such as 0.1 for 10 %';
+const shareError = 'must be a number from 0 to 1, such as 0.1 for 10 %';
 
 const tracing = z
   .strictObject({
@@ -282,9 +282,9 @@ const tracing = z
         "OTLP/HTTP endpoint of an OpenTelemetry collector, for JSON. For `https`, Node's CAs and `NODE_EXTRA_CA_CERTS` are trusted.",
       ),
     sampleRatio: z
-      .number({ error: aShare })
-      .min(0, aShare)
-      .max(1, aShare)
+      .number({ error: shareError })
+      .min(0, shareError)
+      .max(1, shareError)
       .default(0.1)
       .describe(
         'Share of the traces that begin here. If the caller sends a trace context (`traceparent`), as kube-apiserver can, its sampling decision applies.',

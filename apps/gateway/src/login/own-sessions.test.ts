@@ -129,16 +129,16 @@ test('a list of sessions shows which of them lack a second factor', async () => 
     authenticators: ['corp'],
     secondFactor: { required: { groups: ['corp:admins'] } },
   });
-  const stateOf = async (authenticator: string, ...groups: readonly string[]) => {
+  const listState = async (authenticator: string, ...groups: readonly string[]) => {
     const user = { username: 'corp:alice', groups };
     const login = { session: { ...session, authenticator }, user };
     const [listed] = await listOwn({ ...service, factorPolicy }, login, signal);
     return listed?.state;
   };
   expect([
-    await stateOf('corp', 'corp:admins'),
-    await stateOf('corp', 'corp:dev'),
-    await stateOf('lab', 'corp:dev'),
+    await listState('corp', 'corp:admins'),
+    await listState('corp', 'corp:dev'),
+    await listState('lab', 'corp:dev'),
   ]).toEqual(['lacks a second factor', 'good', 'good, unless a second factor is required']);
 });
 

@@ -33,7 +33,7 @@ export async function currentSession(service: LoginService, token: string, signa
   return { session, digest, user: decision.user };
 }
 
-/** Lists the sessions that the user of a session has and that have not ended, the oldest first. @throws LoginError */
+/** Lists the sessions of the user of `session` that have not ended, the oldest first. @throws LoginError */
 export async function listOwn(
   service: LoginService,
   {

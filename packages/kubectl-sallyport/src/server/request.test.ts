@@ -131,7 +131,7 @@ test('a port that wants a client certificate, or no TLS, is refused with words f
     'https:',
   );
   expect((await client.run(['init', plain])).stderr).toBe(
-    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: use the URL that your administrator gave you, or ask for it. Another server may have this port: login.listen is 8444 by default\n`,
+    `kubectl-sallyport: ${plain}: can't reach the login server: TLS: wrong version number\n  fix: use the URL that your administrator gave you, or ask for it. Another server might have this port: a login server has 8444 by default\n`,
   );
 });
 

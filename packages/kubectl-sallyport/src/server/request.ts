@@ -131,7 +131,7 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
   if (tlsReason !== undefined)
     return [
       problem,
-      `${useGivenUrl}. Another server may have this port: login.listen is 8444 by default`,
+      `${useGivenUrl}. Another server might have this port: a login server has 8444 by default`,
     ];
   const isProxied = process.env.NODE_USE_ENV_PROXY === '1' && protocol === 'https:';
   if (isProxied)

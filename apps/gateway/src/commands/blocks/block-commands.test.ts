@@ -15,7 +15,7 @@ beforeEach(async () => {
 const corp = { ...awayEntry, name: 'corp', username: { prefix: 'corp:' } };
 
 const mistyped = (user: string) =>
-  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows to the user, or username in the log\n`;
+  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username\n`;
 
 test('a user whom no authenticator knows is blocked with a remark, and one whom a directory that is away may know', async () => {
   const ops = { ...staticEntry, name: 'ops', username: { prefix: 'ops:' } };

@@ -64,7 +64,7 @@ describe('--not-before', () => {
     {
       notBefore: 'tomorrow',
       message:
-        '--not-before is not a time in RFC 3339 with its zone: write it such as 2030-01-31T12:00:00Z',
+        '--not-before is not a time in RFC 3339 with its zone: write a time such as 2030-01-31T12:00:00Z',
     },
     {
       notBefore: '2030-01-01T01:00:00',

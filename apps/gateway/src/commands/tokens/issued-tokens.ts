@@ -129,7 +129,7 @@ function parseTime(text: string): Date {
   if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
   throw new UsageError(
     '--not-before is not a time in RFC 3339 with its zone',
-    'write it such as 2030-01-31T12:00:00Z',
+    'write a time such as 2030-01-31T12:00:00Z',
   );
 }
 

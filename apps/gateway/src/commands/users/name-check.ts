@@ -110,7 +110,7 @@ export function remarkDoubts(context: CommandContext, checked: NameCheck, wordsF
     printRemark(
       context,
       `${doubt} The command was run in any case`,
-      'if so, run it again with the name that kubectl auth whoami shows to the user, or username in the log',
+      'if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username',
     );
   }
   if (unchecked.length === 0) return;

@@ -12,7 +12,7 @@ interface FactorRules extends Pick<LoginConfig, 'authenticators'> {
 /** The part of a session that says how its user logged in. */
 type LoginMethod = Pick<Session, 'authenticator' | 'provider' | 'amr'>;
 
-/** What the rules about second factors make of a session. */
+/** Whether the rules about second factors accept a session. */
 export type FactorState =
   | 'good'
   | 'good, unless a second factor is required'
