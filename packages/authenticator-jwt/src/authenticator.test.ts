@@ -200,6 +200,10 @@ test.each([
     'has no key that can check a token (key_ops: sign)',
   ],
   ['{"keys":[{"kty":"EC","alg":"ECDH-ES"}]}', 'has no key that can check a token (alg: ECDH-ES)'],
+  [
+    '{"keys":[{"kty":"OKP","crv":"Ed25519"}]}',
+    'has no key for the algorithms that are accepted (RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512): write algorithms: [EdDSA, Ed25519], or',
+  ],
 ])(
   'a file of keys with %j is refused at the start, by the name of its option',
   async (bad, words) => {
@@ -207,6 +211,17 @@ test.each([
     await expect(open()).rejects.toThrow(`options.issuers[0].issuer.jwksFile: keys.json ${words}`);
   },
 );
+
+test.each([
+  ['RS256', { kty: 'EC' }, 'ES256, ES384, ES512'],
+  ['ES256', { kty: 'RSA' }, 'RS256, RS384, RS512, PS256, PS384, PS512'],
+  ['RS256', { kty: 'RSA', alg: 'PS256' }, 'PS256'],
+])('a file of keys for none of algorithms, %s, is refused', async (algorithm, jwk, possible) => {
+  writeFileSync(file, JSON.stringify({ keys: [jwk] }));
+  await expect(open({ algorithms: [algorithm] })).rejects.toThrow(
+    `(${algorithm}): write algorithms: [${possible}],`,
+  );
+});
 
 test('a file of CAs that has none is refused by the name of its option', async () => {
   writeFileSync(file, '{}');
@@ -425,7 +440,7 @@ test('check warns of users who could choose whose groups they get, only if direc
   expect(await check()).toEqual([]);
 });
 
-test('check warns of a rule whose value looks like a pattern', async () => {
+test('check warns of a rule whose value looks like a pattern, or is left out', async () => {
   write(key);
   const check = async (requiredValue: string) => {
     const claimValidationRules = [{ claim: 'sub', requiredValue }];
@@ -433,6 +448,7 @@ test('check warns of a rule whose value looks like a pattern', async () => {
     return authenticator.check?.(context.signal);
   };
   expect(await check('repo:acme/*')).toEqual([expect.stringContaining('compared exactly')]);
+  expect(await check('')).toEqual([expect.stringContaining('accepts only an empty string')]);
   expect(await check('repo:acme/app:ref:refs/heads/main')).toEqual([]);
 });
 

@@ -119,7 +119,7 @@ export async function createJwtAuthenticator(
     },
     async check(signal, use) {
       await checkIssuers([...issuers.values()], context, signal);
-      const warnings = options.issuers.flatMap(warnOfPatterns);
+      const warnings = options.issuers.flatMap(warnOfRules);
       return use?.lookedUpBy === undefined
         ? warnings
         : [...warnings, ...listWarnings(options.issuers, use.lookedUpBy)];
@@ -186,12 +186,12 @@ interface OpenKeysOptions {
 }
 
 async function openKeys(
-  { url: issuer, audiences, keys: source }: IssuerOptions,
+  { url: issuer, audiences, algorithms, keys: source }: IssuerOptions,
   context: PluginContext,
   { place, ...common }: OpenKeysOptions,
 ): Promise<Pick<Issuer, 'keys' | 'provider'>> {
   if ('file' in source) {
-    const keys = await openFile(source.file, context, place, common.observer);
+    const keys = await openFile(source.file, algorithms, context, place, common.observer);
     return { keys, provider: undefined };
   }
   const { watchFile, logger } = context;
@@ -215,6 +215,7 @@ const keyFileLimit = 4 * 1024 * 1024;
 
 async function openFile(
   file: string,
+  algorithms: readonly string[],
   { watchFile, logger }: PluginContext,
   place: string,
   observer: KeyObserver,
@@ -229,7 +230,7 @@ async function openFile(
       );
     }
     const publicKeys = parseKeys(document, maxKeysOfFile);
-    const problem = whyNoUse(publicKeys);
+    const problem = whyNoUse(publicKeys, algorithms);
     if (problem !== undefined) throw new Error(problem);
     if (hasPrivateKey(document)) logger.warn({ file }, privateKeyFound);
     keys = createLocalJWKSet({ keys: [...publicKeys] });
@@ -305,14 +306,18 @@ async function checkIssuer(
   logger.warn(fields, 'the issuer signs with none of algorithms');
 }
 
-/** Warns of rules whose value looks like a pattern: no token passes them. */
-function warnOfPatterns({ url, rules }: IssuerOptions): readonly string[] {
-  return rules.flatMap(({ claim, requiredValue }) =>
-    typeof requiredValue === 'string' && requiredValue.includes('*')
+/** Warns of rules whose value looks like a pattern, or is left out: no token passes them. */
+function warnOfRules({ url, rules }: IssuerOptions): readonly string[] {
+  return rules.flatMap(({ claim, requiredValue }) => {
+    if (requiredValue === '') {
+      const problem = `the rule for the claim ${claim} has no requiredValue, and accepts only an empty string, as in kube-apiserver`;
+      return `issuer ${url}: ${problem}. Add requiredValue: VALUE to it`;
+    }
+    return typeof requiredValue === 'string' && requiredValue.includes('*')
       ? `issuer ${url}: requiredValue of the claim ${claim} contains a *, and values are compared exactly: no pattern matches. ` +
-        'Write the whole value, or require another claim that is the same in all these tokens'
-      : [],
-  );
+          'Write the whole value, or require another claim that is the same in all these tokens'
+      : [];
+  });
 }
 
 /** Makes the metrics of the keys. Their labels are the issuers of the config. */

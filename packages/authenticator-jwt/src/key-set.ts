@@ -105,16 +105,28 @@ function explainOther(document: unknown): string {
 /**
  * Says why no token can be checked with the keys of an issuer: jose finds only keys for signatures (RFC 7517 sections 4.2 and 4.3).
  *
- * @returns undefined where a key is for signatures
+ * @param accepted are the `algorithms` of an issuer whose keys are in a file. `check` compares others with the discovery document
+ * @returns undefined where a key is for signatures with one of them
  */
-export function whyNoUse(keys: readonly JWK[]): string | undefined {
+export function whyNoUse(
+  keys: readonly JWK[],
+  accepted: readonly string[] = algorithms,
+): string | undefined {
   const fix = "write the issuer's public keys that sign its tokens, as at its jwks_uri";
   if (keys.length === 0) return `has no public key: ${fix}`;
   const isFor = ({ use = 'sig', key_ops = ['verify'], alg }: JWK) =>
     use === 'sig' &&
     key_ops.includes('verify') &&
     (alg === undefined || algorithms.some((algorithm) => algorithm === alg));
-  if (keys.some(isFor)) return undefined;
+  const signing = keys.filter(isFor);
+  if (signing.some((key) => accepted.some((algorithm) => canSign(key, algorithm))))
+    return undefined;
+  if (signing.length > 0) {
+    const possible = algorithms.filter((algorithm) =>
+      signing.some((key) => canSign(key, algorithm)),
+    );
+    return `has no key for the algorithms that are accepted (${accepted.join(', ')}): write algorithms: [${possible.join(', ')}], or those of them with which the issuer signs`;
+  }
   const members = (['use', 'key_ops', 'alg'] as const).flatMap((name) => {
     const values = new Set(keys.map((key) => key[name]).filter((value) => value !== undefined));
     return values.size === 0 ? [] : `${name}: ${oneLine([...values].map(String).join(', '))}`;
@@ -123,6 +135,15 @@ export function whyNoUse(keys: readonly JWK[]): string | undefined {
     `has no key that can check a token (${members.join('; ')}): its keys need use: sig or none, key_ops: verify or none, ` +
     `and an alg of signatures or none: ${fix}`
   );
+}
+
+/** Matches the algorithms of each type of key (RFC 7518 section 3.1, RFC 8037 section 3.1). */
+const algorithmsByType: Readonly<Record<string, RegExp>> = { RSA: /^[RP]S/, EC: /^ES/, OKP: /^Ed/ };
+
+/** Whether signatures of a key can have this algorithm. */
+function canSign({ kty = '', alg }: JWK, algorithm: string): boolean {
+  if (alg !== undefined) return alg === algorithm;
+  return algorithmsByType[kty]?.test(algorithm) === true;
 }
 
 /**

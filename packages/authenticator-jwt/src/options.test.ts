@@ -87,6 +87,10 @@ testRefusals(
       ofIssuer({ jwksFile: 'a', discoveryURL: 'https://x' }),
       'issuer.discoveryURL: has no effect next to jwksFile…',
     ],
+    [
+      ofIssuer({ url: 'https://idp.example.com ' }),
+      'issuer.url: contains spaces or line breaks: write https://idp.example.com',
+    ],
     [{ algorithms: ['HS256'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: ['none'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: [] }, 'algorithms: must not be empty…'],
@@ -98,7 +102,7 @@ testRefusals(
     ],
     [
       { claimValidationRules: [{ claim: 'a', requiredValue: 7 }] },
-      'claimValidationRules.0.requiredValue: must be a string, true or false: write "7", in quotes',
+      'claimValidationRules.0.requiredValue: must be a string, true or false: write it in quotes, with each digit that the claim has',
     ],
     [
       { claimValidationRules: [{ claim: 'a', expression: 'true' }] },

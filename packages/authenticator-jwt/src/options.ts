@@ -49,6 +49,11 @@ function httpsUrl(description: string): z.ZodType<string> {
   return value({ description, pattern: '^https://' }, (input): ParseResult<string> => {
     const parsed = parseText(input, example);
     if ('problem' in parsed) return parsed;
+    // URL.parse drops them.
+    if (/\s/.test(parsed.value)) {
+      const trimmed = parsed.value.replaceAll(/\s/g, '');
+      return { problem: 'contains spaces or line breaks', fix: `write ${trimmed}` };
+    }
     const url = URL.parse(parsed.value);
     const fix = `write ${example}`;
     if (url?.protocol === 'http:') {
@@ -235,7 +240,7 @@ const limits = section(
 function describeRequiredValue(input: unknown): string {
   const fix =
     typeof input === 'number'
-      ? `write "${input}", in quotes`
+      ? 'write it in quotes, with each digit that the claim has'
       : 'write one value, such as "example.com"';
   return `must be a string, true or false: ${fix}`;
 }
