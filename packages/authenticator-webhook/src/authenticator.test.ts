@@ -347,6 +347,23 @@ describe('check', () => {
   });
 });
 
+test.each([
+  { timeout: 2000, expected: ['2s, 2s'] },
+  { timeout: 2001, expected: [] },
+])('a limit that is not less than the $timeout ms of the gateway is warned of', async (row) => {
+  const server = await serve();
+  const recorded = recordingContext({ pluginName: 'webhook', baseDirectory: '/' });
+  const authenticator = await createWebhookAuthenticator(
+    settled(optionsFor(server, { timeout: '2s' })),
+    { ...recorded.context, timeout: row.timeout },
+  );
+  onTestFinished(() => authenticator.close());
+  const warnings = recorded.lines.filter(({ message }) => message.includes('Lower it, or raise'));
+  expect(warnings.map(({ fields }) => Object.values(fields ?? {}).join(', '))).toEqual(
+    row.expected,
+  );
+});
+
 test('metrics count what the answers say', async () => {
   const server = await serve();
   const { metrics, values } = countingMetrics();

@@ -6,7 +6,7 @@ import {
   type Metrics,
   type PluginContext,
 } from '@sallyport/authenticator';
-import { watchTlsFiles } from '@sallyport/plugin-kit';
+import { durationText, watchTlsFiles } from '@sallyport/plugin-kit';
 import { type AnswerKind, decideByAnswer, type PeerOutcome } from './decide.ts';
 import { bearerPattern, type WebhookOptions } from './options.ts';
 import { createPeer, type Peer, peerName } from './peer.ts';
@@ -31,6 +31,7 @@ export async function createWebhookAuthenticator(
   context: PluginContext,
 ): Promise<Authenticator> {
   const { url, timeout, maxResponseSize, maxConnections } = options;
+  warnOfLateTimeout(timeout, context);
   const recognizes = createRecognizer(options.recognizes);
   const metrics = createMetrics(context.metrics);
   let peer: Peer | undefined;
@@ -89,6 +90,15 @@ export async function createWebhookAuthenticator(
     check: (signal) => check(options, context, (token) => ask(token, { audiences: [], signal })),
     close: async () => openedPeer.close(),
   };
+}
+
+/** The gateway ends the review first, with a message that does not name the peer. */
+function warnOfLateTimeout(timeout: number, { timeout: limit, logger }: PluginContext): void {
+  if (limit === undefined || timeout < limit) return;
+  const fields = { 'options.timeout': durationText(timeout), timeout: durationText(limit) };
+  const late =
+    'options.timeout is not less than timeout of the authenticator, which ends each review first';
+  logger.warn(fields, `${late}. Lower it, or raise timeout next to use`);
 }
 
 type ReviewContext = Pick<AuthenticateContext, 'audiences' | 'signal' | 'hops'>;

@@ -40,7 +40,7 @@ export const extraRules = section(
       .prefault([])
       .describe('Keys to rename. A renamed key is never dropped.'),
     lowercase: z
-      .boolean({ error: 'must be true or false, without quotes' })
+      .boolean({ error: 'must be true or false: write true or false, without quotes' })
       .default(true)
       .describe(
         'Makes keys lowercase: others are lost at impersonation, and the identity policy refuses them.',

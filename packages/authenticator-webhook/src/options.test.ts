@@ -118,7 +118,10 @@ testRefusals(
     [{ bearer: 'a', bearerFile: 'a' }, 'bearerFile: has no effect next to bearer: remove one…'],
     [{ keyFile: 'a' }, 'certFile: must name the certificate of keyFile…'],
     [{ audiences: 'own' }, 'ownAudiences: must list the audiences of the tokens…'],
-    [{ ownAudiences: ['a'] }, 'ownAudiences: does nothing without audiences: own…'],
+    [
+      { ownAudiences: ['a'] },
+      'ownAudiences: does nothing without audiences: own: write it, or remove this key',
+    ],
     [{ extra: { rename: renamed } }, 'extra.rename.1.from: "a" is there twice…'],
     [{ extra: { drop: ['a*b'] } }, 'extra.drop.0: may have * at its end only…'],
     [{ maxResponseSize: '5MiB' }, 'maxResponseSize: "5MiB" is too big…'],

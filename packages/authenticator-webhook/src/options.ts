@@ -200,7 +200,11 @@ function settleAudiences(
 ) {
   if (kind !== 'own') {
     if (ownAudiences !== undefined)
-      complain(['ownAudiences'], 'does nothing without audiences: own');
+      complain(
+        ['ownAudiences'],
+        'does nothing without audiences: own',
+        'write it, or remove this key',
+      );
     return { kind };
   }
   if (ownAudiences === undefined)

@@ -33,6 +33,17 @@ describe('problems of plugins name the authenticator, the package and the fix', 
       ],
     },
     {
+      name: 'a word that the option does not take',
+      schema:
+        "z.object({ on: z.enum(['no-opinion', 'rejected'], { error: 'must be no-opinion or rejected' }) })",
+      options: '{ on: allow }',
+      problems: [
+        expect.stringMatching(
+          /must be no-opinion or rejected: write one of these, such as no-opinion$/,
+        ),
+      ],
+    },
+    {
       name: 'what the branches of a union allow',
       schema: 'z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })',
       options: '{ a: 1 }',

@@ -153,7 +153,7 @@ async function validateOptions(
 
 /** Proposes one of the words that an option takes. The schema of the plugin does not repeat what is written. */
 function proposeWord(words: string): string | undefined {
-  const [, word] = /^must be (\w+) or [\w ]+$/.exec(words) ?? [];
+  const [, word] = /^must be ([\w-]+) or [\w -]+$/.exec(words) ?? [];
   return word && `write one of these, such as ${word}`;
 }
 

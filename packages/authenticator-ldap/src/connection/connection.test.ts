@@ -57,7 +57,7 @@ describe('a connection over TCP', () => {
     const error = await errorOf(connectTo(fake.server));
     expect(error).toMatchObject({ kind: 'unreachable', step: 'connect' });
     expect(error.message).toContain(
-      `${fake.server.url}: connecting: connection refused: nothing listens on this port`,
+      `${fake.server.url}: connecting: connection refused: nothing listens on this port, so check the port and that the server runs`,
     );
     expect((await errorOf(connectTo({ ...fake.server, host: 'localhost' }))).message).toMatch(
       /refused: .*ECONNREFUSED/,

@@ -63,6 +63,15 @@ describe('rule 13: StartTLS', () => {
     expect(fake.clearText).toEqual(ber(0x30, ber(0x02, '\x01'), ber(0x77, ber(0x80, startTlsOid))));
   });
 
+  test('names ldaps where the server closes the connection, as at its port for ldaps', async () => {
+    await using fake = await start({ onStartTls: (_, peer) => peer.end() });
+    expect(await errorOf(connectTo(fake.server, { tls: { ca } }))).toMatchObject({
+      kind: 'closed',
+      step: 'starttls',
+      message: expect.stringContaining('port for ldaps (usually 636), write ldaps://'),
+    });
+  });
+
   test.each([
     { what: 'the head of an answer', glued: injection },
     { what: 'one byte', glued: injection.subarray(0, 1) },

@@ -81,7 +81,8 @@ function opened(
 const ignore = () => {};
 
 const problems: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused: nothing listens on this port',
+  ECONNREFUSED:
+    'connection refused: nothing listens on this port, so check the port and that the server runs',
   ENOTFOUND: 'there is no such host name: check it in the options, and DNS here',
   EAI_AGAIN: 'the host name could not be looked up: DNS did not answer',
   EHOSTUNREACH: 'there is no route to the host',
@@ -145,6 +146,9 @@ function codeOfOpening(): string {
 
 const messageId = 1;
 
+const noStartTls =
+  'if this is its port for ldaps (usually 636), write ldaps://, else let the server allow StartTLS';
+
 /** The limits for the answer to StartTLS, which is one LDAPResult of a server that is not known yet. */
 const maxElements = 100;
 const maxBytes = 65_536;
@@ -181,7 +185,7 @@ export function requestTls(socket: Socket, options: ConnectOptions): Promise<voi
       }
     };
     const onClose = () =>
-      reject(makeError('closed', 'the connection was closed before the answer'));
+      reject(makeError('closed', `the connection was closed before the answer: ${noStartTls}`));
     socket.on('data', onData).on('end', onClose).on('close', onClose);
     socket.write(encodeStartTls(messageId));
     return promise.finally(() =>

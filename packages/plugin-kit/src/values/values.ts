@@ -197,7 +197,7 @@ export function count(description: string, min: number, max: number): z.ZodType<
 
 export function flag(description: string): z.ZodType<boolean | undefined> {
   return z
-    .boolean({ error: 'must be true or false, without quotes' })
+    .boolean({ error: 'must be true or false: write true or false, without quotes' })
     .optional()
     .describe(description);
 }

@@ -133,7 +133,7 @@ describe('clear text', () => {
       expect(complaints({ ...written, insecure: false })).toEqual([`${place}: ${clear}`]);
       expect(complaints({ ...written, insecure: true })).toEqual([]);
       expect(complaints({ ...written, insecure: 'yes' })).toEqual([
-        'insecure: must be true or false, without quotes',
+        'insecure: must be true or false: write true or false, without quotes',
       ]);
     },
   );
