@@ -33,6 +33,11 @@ const examples: Readonly<Record<string, string>> = {
  */
 export function addExample(schema: JsonSchema, problem: Problem): Problem {
   const { path, message, fix } = problem;
+  // The fix of a list quotes what is written, and an entry that is a map needs its keys.
+  if (message === 'must be a list' && fix?.startsWith('write ')) {
+    const entry = writeExample(schema, [...path, 0]);
+    return entry.startsWith('{') ? { ...problem, fix: `write for example [${entry}]` } : problem;
+  }
   if (fix !== undefined) return problem;
   const example = writeExample(schema, path);
   if (message === 'is missing') return { ...problem, fix: `add ${example}` };

@@ -123,6 +123,18 @@ describe('one mistake is one error, and it has a fix', () => {
         '1:73: authenticators[0].options["<<"]: authenticator a (probe.js): unknown key: write the keys here: YAML 1.2 has no merge key',
     },
     {
+      mistake: 'enabled',
+      text: `lockout: { enabled: false }\n${entry}`,
+      problem:
+        '1:12: lockout.enabled: unknown key: remove it: what is in the file is enabled, so to disable a section or an entry, remove it',
+    },
+    {
+      mistake: 'a word for a list of maps',
+      text: `check: { acknowledge: permissions }\n${entry}`,
+      problem:
+        '1:23: check.acknowledge: must be a list: write for example [{ warning: shared-names, reason: "both are one directory" }]',
+    },
+    {
       mistake: 'part of a key that another section has',
       text: `cache: { ttl: 5m }\n${entry}`,
       problem: '1:10: cache.ttl: unknown key: write one of: authenticatedTtl',

@@ -74,7 +74,10 @@ export async function readBytes(file: string, limit: number): Promise<Buffer> {
     if (code === 'EACCES')
       throw new UnusableFileError(file, `can't be read: ${denied}`, await howToRead(file));
     const [reason = code || message, fix] = wrongPaths[code] ?? [];
-    throw new UnusableFileError(file, `can't be read: ${reason}`, fix, code in wrongPaths);
+    const shownFix = literal.test(file)
+      ? 'write the path itself: ~, variables and URLs mean nothing in a path'
+      : fix;
+    throw new UnusableFileError(file, `can't be read: ${reason}`, shownFix, code in wrongPaths);
   }
 }
 
@@ -116,6 +119,9 @@ export function choosePieceSize(size: number, max: number): number {
 }
 
 export const denied = 'permission denied for the user that runs the gateway';
+
+/** Matches what a shell or a client of URLs would replace. */
+const literal = /\/(~|\w+:\/|[^/]*\$[{\w])/;
 
 const wrongPaths: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
   ENOENT: ['there is no such file', 'create it, or fix the path'],

@@ -297,7 +297,10 @@ const tracing = z
 const audit = z
   .strictObject({
     output: filledText
-      .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
+      .regex(
+        /^(?!stderr$|syslog$|\w+:\/\/)/,
+        'must be stdout or the path of a file, which a log collector can read',
+      )
       .transform((output) => (output === 'stdout' ? output : { file: output }))
       .describe(
         '`stdout`, or a file that each process has for itself. It is created with mode 0600, appended to, and reopened on SIGHUP. Its folder must exist.',

@@ -141,6 +141,17 @@ describe('problems name the path and what is missing', () => {
     ]);
   });
 
+  test.each(['~/key', `\${CREDENTIALS_DIRECTORY}/key`, '$HOME/key', 'file:///etc/key'])(
+    'the path %s is not replaced, and the fix says so',
+    async (file) => {
+      await using folder = await configFolder();
+      const { problems } = await fill(folder, { a: { file } });
+      expect(problems.map(({ fix }) => fix)).toEqual([
+        'write the path itself: ~, variables and URLs mean nothing in a path (relative paths start at the folder of the config file)',
+      ]);
+    },
+  );
+
   test('a file may have 64 KiB', async () => {
     await using folder = await configFolder();
     await folder.write('big', 'x'.repeat(64 * 1024));

@@ -37,7 +37,15 @@ test('tracing is left out, or where a collector is and how many traces it gets',
 test.each([
   {
     more: 'audit: { output: stderr }',
-    expected: 'audit.output: must be stdout or a file: standard error is for the log',
+    expected: 'audit.output: must be stdout or the path of a file, which a log collector can read',
+  },
+  {
+    more: 'audit: { output: syslog }',
+    expected: 'audit.output: must be stdout or the path of a file',
+  },
+  {
+    more: 'audit: { output: "https://siem.example.com" }',
+    expected: 'audit.output: must be stdout or the path of a file',
   },
   { more: 'audit: {}', expected: 'audit.output: is missing' },
   { more: 'audit: { output: "" }', expected: 'audit.output: ' },

@@ -41,6 +41,8 @@ export function unknownKeys(
 
 function describeKnown(key: string, knownKeys: readonly string[]): string {
   if (key === '<<') return 'write the keys here: YAML 1.2 has no merge key';
+  if (key === 'enabled')
+    return 'remove it: what is in the file is enabled, so to disable a section or an entry, remove it';
   return knownKeys.length === 0
     ? 'remove it: no key is known here'
     : `write one of: ${knownKeys.join(', ')}`;

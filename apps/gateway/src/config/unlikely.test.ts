@@ -170,6 +170,7 @@ describe('a collector', () => {
   test.each([
     { endpoint: 'http://otel:4317', fix: 'write http://otel:4318/v1/traces' },
     { endpoint: 'http://otel:4317/v1/traces', fix: 'write http://otel:4318/v1/traces' },
+    { endpoint: 'http://otel:4318/v1/metrics', fix: 'write http://otel:4318/v1/traces' },
     { endpoint: 'https://otel.example.com', fix: 'write https://otel.example.com/v1/traces' },
   ])('at $endpoint takes no OTLP/HTTP', ({ endpoint, fix }) => {
     expect(problems(endpoint)).toEqual([fix]);
@@ -193,6 +194,10 @@ describe('the names of an authenticator', () => {
   test.each([
     {
       names: 'username: { prefix: corp }',
+      warning: 'authenticators[0].username.prefix: write "corp:"',
+    },
+    {
+      names: 'username: { prefix: "corp:{username}" }',
       warning: 'authenticators[0].username.prefix: write "corp:"',
     },
     {

@@ -155,13 +155,19 @@ function unlikelyPatterns(authenticators: FileConfig['authenticators']): Problem
   );
 }
 
-/** Warns of prefixes that run into the name: with `corp`, jane is `corpjane`, and the name of another user may begin so. */
+/** Warns of prefixes that are templates, and that run into the name: with `corp`, jane is `corpjane`, and the name of another user may begin so. */
 function unlikelyPrefixes(authenticators: FileConfig['authenticators']): Problem[] {
   return authenticators.flatMap(({ username, groups }, position) =>
     Object.entries({ username, groups }).flatMap(([key, { prefix }]) => {
+      const path = ['authenticators', position, key, 'prefix'];
+      const [, text, template] = /^([^{}]*)(\{.*\})/.exec(prefix) ?? [];
+      if (template !== undefined) {
+        const message = `${JSON.stringify(prefix)} is not a template: the name jane becomes ${prefix}jane`;
+        return { path, message, fix: `write ${JSON.stringify(text || 'corp:')}` };
+      }
       if (!/[A-Za-z0-9]$/.test(prefix)) return [];
       return {
-        path: ['authenticators', position, key, 'prefix'],
+        path,
         message: `${JSON.stringify(prefix)} has no separator at its end: the name jane becomes ${prefix}jane`,
         fix: `write ${JSON.stringify(`${prefix}:`)}`,
       };
@@ -174,13 +180,16 @@ function unlikelyEndpoint(file: unknown): Problem[] {
   const path = ['tracing', 'endpoint'];
   const url = URL.parse(String(valueAt(file, path)));
   if (url === null) return [];
-  if (url.port !== '4317' && url.pathname !== '/') return [];
+  const signal = /\/v1\/(metrics|logs)$/.exec(url.pathname)?.[1];
+  if (url.port !== '4317' && url.pathname !== '/' && signal === undefined) return [];
+  const place = signal === undefined ? 'has no path' : `has the path for ${signal}`;
   const message =
     url.port === '4317'
       ? 'has the port of OTLP/gRPC, and spans are sent by OTLP/HTTP'
-      : 'has no path, and collectors take spans at /v1/traces';
+      : `${place}, and collectors take spans at /v1/traces`;
   if (url.port === '4317') url.port = '4318';
   if (url.pathname === '/') url.pathname = '/v1/traces';
+  url.pathname = url.pathname.replace(/(metrics|logs)$/, 'traces');
   return [{ path, message, fix: `write ${url.href}` }];
 }
 

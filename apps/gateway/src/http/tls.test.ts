@@ -147,6 +147,17 @@ describe('readTlsMaterial', () => {
     expect(error.message).toBe(messages.join('; '));
   });
 
+  test('refuses a key that is too small, and says which is big enough', async () => {
+    const { certFile, keyFile } = await authority.issue({
+      commonName: 'gateway',
+      ...names,
+      rsaBits: 1024,
+    });
+    await expect(readTlsMaterial(config({ certFile, keyFile }))).rejects.toThrow(
+      /key too small: issue a certificate for an RSA key of 2048 bits or more, or for an EC key$/,
+    );
+  });
+
   test('refuses a server certificate without an alternative name of a host', async () => {
     const [none, mail] = await Promise.all([
       authority.issue({ commonName: 'gateway.example.com' }),

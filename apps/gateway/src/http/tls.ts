@@ -222,7 +222,12 @@ function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string):
   } catch (error) {
     const reason =
       error instanceof Error && 'reason' in error ? String(error.reason) : 'unknown reason';
-    throw new Error(`${setting}: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`);
+    const problem = `${setting}: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`;
+    if (!reason.endsWith('key too small')) throw new Error(problem);
+    throw new FixableError(
+      problem,
+      'issue a certificate for an RSA key of 2048 bits or more, or for an EC key',
+    );
   }
 }
 

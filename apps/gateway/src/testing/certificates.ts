@@ -21,6 +21,8 @@ interface Subject {
   readonly usage?: string;
   /** Whether it is an intermediate authority. */
   readonly isAuthority?: boolean;
+  /** The size of an RSA key. Left out, it is an EC key. */
+  readonly rsaBits?: number;
 }
 
 /** A certificate authority in a folder of its own, made by the `openssl` command for one test file. */
@@ -82,15 +84,11 @@ async function make(
     ...(names.length > 0 ? ['subjectAltName = @san', '[san]', ...names] : []),
   );
   await writeFile(configFile, `${config.join('\n')}\n`);
-  const key = [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-keyout',
-    keyFile,
-  ];
+  const type =
+    subject.rsaBits === undefined
+      ? ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+      : [`rsa:${subject.rsaBits}`];
+  const key = ['-newkey', ...type, '-nodes', '-keyout', keyFile];
   const request = [
     'req',
     '-x509',
