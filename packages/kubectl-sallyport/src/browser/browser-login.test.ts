@@ -79,7 +79,8 @@ describe('at a terminal', () => {
   test('without a display, the user pastes the code, and is told what is wrong with another one', async () => {
     await using home = await temporaryFolder('browser');
     const all = await desk(home.path, { ways: { browser: true, passwords: false } });
-    const { run, login, end } = await atTerminal(home.path, all, {}, '--device laptop');
+    const proposed = { SALLYPORT_USERNAME: 'ada' };
+    const { run, login, end } = await atTerminal(home.path, all, proposed, '--device laptop');
     // The URL to copy is short.
     expect(Object.keys(login).sort()).toEqual(['challenge', 'cluster', 'id']);
     expect(run.shown()).toMatch(/Open this URL in a browser on any machine:\r\n {2}http:\S+\r\n/);

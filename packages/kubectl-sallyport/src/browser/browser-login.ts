@@ -59,8 +59,8 @@ export async function logInWithBrowser(
       challenge: createHash('sha256').update(verifier).digest('base64url'),
       port: listener?.port,
       cluster: target.cluster,
-      username: target.username,
-      // A URL that people copy is short: the page can do without the device, which the server gets later.
+      // A URL that people copy is short: the server gets the device later, and a name that no one asked for can be typed on the page.
+      username: opens || !target.isProposed ? target.username : undefined,
       ...(opens && { device }),
     });
     const lastUser = store.memory.read().user;
