@@ -3,9 +3,10 @@ import {
   type ConfigProblem,
   describeError,
   onOneLine,
+  type Problem,
   type ProblemWords,
   placed,
-  reworded,
+  SettingError,
 } from '../config/problems.ts';
 
 interface FindingText {
@@ -17,6 +18,8 @@ interface FindingText {
   readonly fix?: string | undefined;
   /** The same in parts, if it is about a place in the config. */
   readonly problem?: ConfigProblem;
+  /** The value of the config that an error is about, until its line is added. */
+  readonly setting?: Problem;
 }
 
 /** One row of what `check` prints. */
@@ -68,13 +71,17 @@ export function wholeDetail({ detail, fix }: Pick<Finding, 'detail' | 'fix'>): s
 export async function runCheck(
   name: string,
   run: () => Findings | Promise<Findings>,
-  wording = (cause: string) => cause,
 ): Promise<readonly NamedFinding[]> {
   const nameFinding = (finding: Finding) => ({ check: name, ...finding });
   try {
     return (await run()).map(nameFinding);
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause) => nameFinding(toError(describeError(reworded(cause, wording)))));
+    return causes.map((cause) =>
+      nameFinding({
+        ...toError(describeError(cause)),
+        ...(cause instanceof SettingError && { setting: cause.setting }),
+      }),
+    );
   }
 }

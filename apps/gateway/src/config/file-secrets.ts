@@ -78,9 +78,8 @@ export function addSecretProblems(
       if (reference === undefined || problem.at === 'key') return problem;
       const { kind, name } = reference;
       // A list of secrets is written as one of its entries.
-      const [problemWords = '', listFix] = problem.message.split(/: (?=write \[)/);
-      if (problemWords === 'must be a list' && (listFix ?? problem.fix) !== undefined)
-        return { ...problem, message: problemWords, fix: `write [{ ${kind}: ${name} }]` };
+      if (problem.message === 'must be a list')
+        return { ...problem, fix: `write [{ ${kind}: ${name} }]` };
       const origin =
         kind === 'env'
           ? `the environment variable ${name}`

@@ -71,7 +71,7 @@ describe('a valid config', () => {
       lockout: { maxFailures: 3, window: 600_000 },
       log: { level: 'info' },
       warnings: [],
-      findPlace: expect.any(Function),
+      locate: expect.any(Function),
       hasSecrets: false,
     });
   });

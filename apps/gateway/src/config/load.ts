@@ -100,14 +100,8 @@ export async function loadConfig(
       problem: (words: ProblemWords) =>
         source.locate({ path: ['check', 'acknowledge', index], ...words }),
     })),
-    /** Makes a problem of a text that begins with a key of the file, such as `server.tls.certFile: …`. Undefined: it does not. */
-    findPlace: (text: string): ConfigProblem | undefined => {
-      const [, key = '', message = ''] = /^([\w-]+(?:\.[\w-]+)+): (.*)$/s.exec(text) ?? [];
-      const path = key.split('.');
-      return valueAt(source.value, path) === undefined
-        ? undefined
-        : source.locate({ path, message });
-    },
+    /** Adds the line and column to a problem of a value. */
+    locate: source.locate,
     /** Whether a secret is written in it. */
     hasSecrets: prepared.some((entry) => entry.hasSecrets),
   };

@@ -32,6 +32,16 @@ export class FixableError extends Error {
   }
 }
 
+/** A SettingError is an error about one value of the config. Its message begins with the key; `locate` of the config adds the line. */
+export class SettingError extends FixableError {
+  readonly setting: Problem;
+
+  constructor(setting: Problem, options?: ErrorOptions) {
+    super(`${formatPath(setting.path)}: ${setting.message}`, setting.fix, options);
+    this.setting = setting;
+  }
+}
+
 /** A ConfigProblem is one problem of a config file. It quotes no secret. */
 export interface ConfigProblem extends ProblemWords {
   /** The path of the file as it was given to `loadConfig`. */
@@ -144,6 +154,16 @@ export function describeCauses(error: unknown): readonly string[] {
 export function reworded(error: unknown, reword: (message: string) => string): FixableError {
   const { message, fix } = describeError(error);
   return new FixableError(reword(message), fix, { cause: error });
+}
+
+/** Makes a SettingError of an error of a value, with other words before the same fix. */
+export function nameSetting(
+  error: unknown,
+  path: Path,
+  reword: (message: string) => string = String,
+): SettingError {
+  const { message, fix } = describeError(error);
+  return new SettingError({ path, message: reword(message), fix }, { cause: error });
 }
 
 function ownWords(error: unknown): string {

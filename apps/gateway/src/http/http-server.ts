@@ -7,7 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { FixableError } from '../config/problems.ts';
+import { FixableError, SettingError } from '../config/problems.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { type Http2Answer, type Http2Request, http2Classes } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
@@ -166,8 +166,10 @@ export async function listen(
     const isTaken = code === 'EADDRINUSE';
     if (isTaken && orAnyPort) return listen(server, { host, port: 0 }, setting);
     const [cause, fix] = isTaken ? describeTaken(setting, option) : (causes[code] ?? [code]);
-    const problem = `${option ?? setting}: can't listen on ${authority(host, port)}: ${cause}`;
-    throw new FixableError(problem, fix, { cause: error });
+    const message = `can't listen on ${authority(host, port)}: ${cause}`;
+    throw option === undefined
+      ? new SettingError({ path: setting.split('.'), message, fix }, { cause: error })
+      : new FixableError(`${option}: ${message}`, fix, { cause: error });
   }
   return (server.address() as AddressInfo).port;
 }

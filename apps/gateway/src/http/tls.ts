@@ -1,7 +1,13 @@
 import { constants, type X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-kit';
-import { describeCause, FixableError, reworded } from '../config/problems.ts';
+import {
+  describeCause,
+  formatPath,
+  nameSetting,
+  type Path,
+  SettingError,
+} from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
 
@@ -37,37 +43,39 @@ export async function readTlsMaterial(
   owner: Owner = 'server',
   now: number = Date.now(),
 ): Promise<TlsMaterial> {
-  const setting = `${owner}.tls`;
+  const section = [owner, 'tls'];
+  const setting = formatPath(section);
   const { certFile, keyFile, minVersion, client } = tls;
   const caFile = client?.caFile ?? '';
-  const { cert, key, ca } = await readFiles(tls, setting);
-  const chain = parse(`${setting}.certFile`, certFile, () => parseCertificates(cert));
-  const privateKey = parse(`${setting}.keyFile`, keyFile, () => parsePrivateKey(key));
+  const { cert, key, ca } = await readFiles(tls, section);
+  const chain = parse([...section, 'certFile'], certFile, () => parseCertificates(cert));
+  const privateKey = parse([...section, 'keyFile'], keyFile, () => parsePrivateKey(key));
   const [leaf] = chain;
   if (!leaf?.checkPrivateKey(privateKey)) {
-    const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
-    throw new FixableError(
-      `${setting}: ${problem}`,
-      chain.some((certificate) => certificate.checkPrivateKey(privateKey))
+    throw new SettingError({
+      path: section,
+      message: `the key in ${keyFile} does not belong to the certificate in ${certFile}`,
+      fix: chain.some((certificate) => certificate.checkPrivateKey(privateKey))
         ? `put the server's own certificate first in ${certFile}`
         : `name the key of this certificate in ${setting}.keyFile`,
-    );
+    });
   }
-  requireAcceptable(leaf, certFile, owner);
-  const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
+  requireAcceptable(leaf, certFile, section);
+  const caPath = [...section, 'clientCAFile'];
+  const trusted = ca ? parse(caPath, caFile, () => parseCertificates(ca)) : [];
   const warnings = [
     ...warnOfChain(chain, certFile, setting),
-    ...checkAuthorities(trusted, caFile, setting),
+    ...checkAuthorities(trusted, caFile, caPath),
   ];
   const server = describe(leaf, owner, certFile);
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
-  requireCurrent([server], now, `${setting}.certFile`, 'renew the certificate');
-  if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile`, 'put the current CA there');
+  requireCurrent([server], now, [...section, 'certFile'], 'renew the certificate');
+  if (ca) requireCurrent(authorities, now, caPath, 'put the current CA there');
   const certificates = [server, ...authorities];
   warnings.push(...certificates.flatMap((certificate) => warnOfTime(certificate, now)));
   const trust = ca && client && { client: { ca, names: client.names } };
   const material = { minVersion, cert, key, ...trust, certificates, warnings };
-  requireContext(material, tls, setting);
+  requireContext(material, tls, section);
   return material;
 }
 
@@ -115,13 +123,13 @@ export function secureContext({
 }
 
 /** Reads the files. @throws AggregateError with an error for each file that can't be read */
-async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: string) {
+async function readFiles({ certFile, keyFile, client }: TlsConfig, section: Path) {
   const failures: Error[] = [];
   const readTlsFile = async (key: string, file: string) => {
     try {
       return await readBytes(file, tlsFileLimit);
     } catch (error) {
-      failures.push(reworded(withFix(error), (message) => `${setting}.${key}: ${message}`));
+      failures.push(nameSetting(withFix(error), [...section, key]));
       return Buffer.alloc(0);
     }
   };
@@ -133,11 +141,11 @@ async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: stri
   return { cert, key, ca };
 }
 
-function parse<Parsed>(setting: string, file: string, parseContent: () => Parsed): Parsed {
+function parse<Parsed>(path: Path, file: string, parseContent: () => Parsed): Parsed {
   try {
     return parseContent();
   } catch (error) {
-    throw reworded(error, (message) => `${setting}: ${file} ${message}`);
+    throw nameSetting(error, path, (message) => `${file} ${message}`);
   }
 }
 
@@ -145,13 +153,14 @@ function parse<Parsed>(setting: string, file: string, parseContent: () => Parsed
 const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
 
 /** Requires of a server's certificate what clients check. @throws Error for one that they would refuse */
-function requireAcceptable(leaf: X509Certificate, file: string, owner: Owner): void {
-  const clients = owner === 'login' ? 'clients' : 'kube-apiserver';
+function requireAcceptable(leaf: X509Certificate, file: string, section: Path): void {
+  const clients = section[0] === 'login' ? 'clients' : 'kube-apiserver';
   const refusal = (problem: string, field: string) =>
-    new FixableError(
-      `${owner}.tls.certFile: the certificate "${formatSubject(leaf)}" in ${file} ${problem}, so ${clients} would refuse it`,
-      `issue a new certificate with ${field}`,
-    );
+    new SettingError({
+      path: [...section, 'certFile'],
+      message: `the certificate "${formatSubject(leaf)}" in ${file} ${problem}, so ${clients} would refuse it`,
+      fix: `issue a new certificate with ${field}`,
+    });
   // Go's clients always refuse a certificate without an alternative name of a host.
   if (!/(^|, )(DNS|IP Address):/.test(leaf.subjectAltName ?? ''))
     throw refusal('has no subject alternative name of a host', 'subjectAltName=DNS:… or IP:…');
@@ -173,26 +182,28 @@ function requireAcceptable(leaf: X509Certificate, file: string, owner: Owner): v
 function checkAuthorities(
   certificates: readonly X509Certificate[],
   file: string,
-  setting: string,
+  path: Path,
 ): string[] {
   const authority = certificates.find(({ ca }) => ca);
   const named = authority ?? certificates[0];
   if (named === undefined) return [];
-  const title = `${setting}.clientCAFile: "${formatSubject(named)}" in ${file}`;
+  const title = `"${formatSubject(named)}" in ${file}`;
   if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
-    throw authority === undefined
-      ? new FixableError(
-          `${title} is not a CA certificate, so no client would be accepted`,
-          'put the CA there that signs the client certificates',
-        )
-      : new FixableError(
-          `${title} is an intermediate CA, so no client would be accepted without its root`,
-          'add the root certificate to the file',
-        );
+    const [message, fix] =
+      authority === undefined
+        ? [
+            `${title} is not a CA certificate, so no client would be accepted`,
+            'put the CA there that signs the client certificates',
+          ]
+        : [
+            `${title} is an intermediate CA, so no client would be accepted without its root`,
+            'add the root certificate to the file',
+          ];
+    throw new SettingError({ path, message, fix });
   }
   if (authority !== undefined) return [];
   return [
-    `${title} is not marked as a CA certificate (basicConstraints CA:TRUE): at most a client that presents it itself is accepted`,
+    `${formatPath(path)}: ${title} is not marked as a CA certificate (basicConstraints CA:TRUE): at most a client that presents it itself is accepted`,
   ];
 }
 
@@ -204,30 +215,32 @@ function checkAuthorities(
 function requireCurrent(
   certificates: TlsMaterial['certificates'],
   now: number,
-  setting: string,
+  path: Path,
   fix: string,
 ): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [firstCertificate] = certificates;
-  throw new FixableError(
-    `${setting}: "${firstCertificate?.subject}" in ${firstCertificate?.file} expired at ${firstCertificate?.notAfter.toISOString()}`,
+  throw new SettingError({
+    path,
+    message: `"${firstCertificate?.subject}" in ${firstCertificate?.file} expired at ${firstCertificate?.notAfter.toISOString()}`,
     fix,
-  );
+  });
 }
 
 /** Reports what only OpenSSL knows, for example a key that is too weak for its security level. */
-function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string): void {
+function requireContext(material: TlsMaterial, tls: TlsConfig, section: Path): void {
   try {
     createSecureContext(secureContext(material));
   } catch (error) {
     const reason =
       error instanceof Error && 'reason' in error ? String(error.reason) : 'unknown reason';
-    const problem = `${setting}: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`;
-    if (!reason.endsWith('key too small')) throw new Error(problem);
-    throw new FixableError(
-      problem,
-      'issue a certificate for an RSA key of 2048 bits or more, or for an EC key',
-    );
+    throw new SettingError({
+      path: section,
+      message: `TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`,
+      fix: reason.endsWith('key too small')
+        ? 'issue a certificate for an RSA key of 2048 bits or more, or for an EC key'
+        : undefined,
+    });
   }
 }
 

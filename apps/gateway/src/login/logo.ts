@@ -1,5 +1,5 @@
 import { loadWatchedFile } from '../config/files/watcher.ts';
-import { FixableError, reworded } from '../config/problems.ts';
+import { FixableError, nameSetting, reworded } from '../config/problems.ts';
 import { mebibyte } from '../config/read-text.ts';
 
 const maxKibibytes = 32;
@@ -37,11 +37,11 @@ export async function loadLogo(file: string) {
       throw reworded(error, (message) => `${file} ${message}`);
     }
   };
-  const nameSetting = (error: unknown): never => {
-    throw reworded(error, (message) => `login.logo: ${message}`);
+  const rethrow = (error: unknown): never => {
+    throw nameSetting(error, ['login', 'logo']);
   };
-  const watched = await loadWatchedFile(file, load, mebibyte).catch(nameSetting);
-  const reload = () => watched.reload().catch(nameSetting);
+  const watched = await loadWatchedFile(file, load, mebibyte).catch(rethrow);
+  const reload = () => watched.reload().catch(rethrow);
   return { watched: { file, reload }, readUri: () => uri };
 }
 

@@ -4,7 +4,7 @@ import { systemClocks } from '../base/clocks.ts';
 import { pause, within } from '../base/deadlines.ts';
 import { createFileWatcher } from '../config/files/watcher.ts';
 import { loadConfig } from '../config/load.ts';
-import { FixableError, placed, reworded } from '../config/problems.ts';
+import { ConfigError, FixableError, SettingError } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
 import { authority } from '../http/http-server.ts';
@@ -50,12 +50,14 @@ export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 /** How long a shutdown waits for a reload in progress. Milliseconds. */
 const reloadGrace = 2_000;
 
-/** Throws an error of a file that the config names, with the line of the config. */
-function throwPlaced(error: unknown, { findPlace }: Pick<GatewayConfig, 'findPlace'>): never {
-  throw reworded(error, (message) => {
-    const problem = findPlace(message);
-    return problem === undefined ? message : placed(problem).message;
+/** Throws errors of values of the config with their lines. */
+function throwPlaced(error: unknown, { locate }: Pick<GatewayConfig, 'locate'>): never {
+  const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  const problems = causes.map((cause) => {
+    if (!(cause instanceof SettingError)) throw error;
+    return locate(cause.setting);
   });
+  throw new ConfigError(problems, []);
 }
 
 /** Loads the config, makes the chain, and listens. @throws Error when any of it can't be done; nothing is left open then */

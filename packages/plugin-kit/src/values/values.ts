@@ -44,12 +44,9 @@ export function oneOrMore<Value>(
       const complain = complainTo(context, input);
       if (inputs.length === 0) complain([], 'must not be empty', 'write one or a list');
       if (inputs.length > max) complain([], `has ${inputs.length} entries`, `write at most ${max}`);
-      return inputs.flatMap((entry, index) => {
-        const parsed = parse(entry);
-        if ('value' in parsed) return [parsed.value];
-        complain(Array.isArray(input) ? [index] : [], parsed.problem, parsed.fix);
-        return [];
-      });
+      return parseEntries(inputs, parse, (index, problem, fix) =>
+        complain(Array.isArray(input) ? [index] : [], problem, fix),
+      );
     })
     .meta({
       description,
@@ -57,7 +54,7 @@ export function oneOrMore<Value>(
     });
 }
 
-/** Makes a list of texts, each read by `parse`. */
+/** Makes a list of texts, each read by `parse`. A problem of one entry has its index in the path. */
 export function list<Value>(
   {
     description,
@@ -68,14 +65,38 @@ export function list<Value>(
   parse: (input: unknown) => ParseResult<Value>,
 ): z.ZodType<readonly Value[]> {
   const bounds = min === 0 ? `at most ${max}` : `${min} to ${max}`;
-  const wrongLength = `must have ${bounds} entries: write ${example}`;
-  return (
-    z
-      .array(value({ ...items }, parse), { error: `must be a list: write ${example}` })
-      // `min` and `max` of zod also count the letters of a text that is not a list.
-      .refine(({ length }) => length >= min && length <= max, wrongLength)
-      .meta({ minItems: min, maxItems: max, description })
-  );
+  return z
+    .unknown()
+    .transform((input, context): readonly Value[] => {
+      const complain = complainTo(context, input);
+      if (!Array.isArray(input)) {
+        complain([], 'must be a list', `write ${example}`);
+        return z.NEVER;
+      }
+      if (input.length < min || input.length > max)
+        complain([], `must have ${bounds} entries`, `write ${example}`);
+      return parseEntries(input, parse, (index, problem, fix) => complain([index], problem, fix));
+    })
+    .meta({
+      type: 'array',
+      items: { type: 'string', ...items },
+      minItems: min,
+      maxItems: max,
+      description,
+    });
+}
+
+function parseEntries<Value>(
+  inputs: readonly unknown[],
+  parse: (input: unknown) => ParseResult<Value>,
+  complain: (index: number, problem: string, fix: string) => void,
+): readonly Value[] {
+  return inputs.flatMap((entry, index) => {
+    const parsed = parse(entry);
+    if ('value' in parsed) return [parsed.value];
+    complain(index, parsed.problem, parsed.fix);
+    return [];
+  });
 }
 
 /** Makes one line of text that is not empty. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { runCheck } from '../finding.ts';
 import { checkAddress } from './check-address.ts';
 
 const check = async (
@@ -14,7 +15,9 @@ const check = async (
     configFile: gateway.configFile,
   };
   const context = { files: [], gateway: Promise.resolve(identity) };
-  const findings = await checkAddress('server.listen', { host, port }, context);
+  const findings = await runCheck('listen', () =>
+    checkAddress('server.listen', { host, port }, context),
+  );
   return findings.map(({ result, detail, fix }) =>
     [result, detail, ...(result === 'error' && fix !== undefined ? [fix] : [])].join(': '),
   );

@@ -7,7 +7,7 @@ import { describeError } from '../../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../../config/types.ts';
 import { authority, listen } from '../../http/http-server.ts';
 import { askIdentity, digestPath, type GatewayIdentity } from '../../observe/admin/identity.ts';
-import { type Findings, toError, warning } from '../finding.ts';
+import { type Findings, warning } from '../finding.ts';
 import type { TrustedFile } from '../permissions.ts';
 
 interface RunningGateway extends GatewayIdentity {
@@ -56,10 +56,9 @@ export async function checkAddress(
     // A running gateway may have a capability that this process lacks.
     if (running?.configFile !== undefined && listensOn(address, running)) return [];
     if (code === 'EADDRINUSE') return describeUse(address, running);
+    if (code !== 'EACCES' || (await isDeniedToGateway(address, files))) throw error;
     const problem = describeError(error);
-    return code === 'EACCES' && !(await isDeniedToGateway(address, files))
-      ? warning('privileged-port', problem.message, problem.fix)
-      : [toError(problem)];
+    return warning('privileged-port', problem.message, problem.fix);
   } finally {
     server.close();
   }

@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { isAnchor, isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
-import { readBytes, withFix } from '../../config/read-text.ts';
+import { formatPath, nameSetting, type Path } from '../../config/problems.ts';
+import { readBytes, UnusableFileError, withFix } from '../../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../../config/types.ts';
 import { authority } from '../../http/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
@@ -44,23 +45,15 @@ export async function checkLogin({
   cache,
 }: Pick<GatewayConfig, 'login' | 'cache'>): Promise<Findings> {
   if (login === undefined) return [];
-  const authorities = listAuthorities(login).map(({ setting, file }) => {
-    const readAuthority = async () => {
-      const bytes = await readBytes(file, tlsFileLimit).catch((error: unknown) => {
-        throw withFix(error);
-      });
-      const certificates = parseCertificates(bytes);
+  const authorities = listAuthorities(login).map(({ path, file }) =>
+    runCheck('login', async () => {
+      const certificates = await readAuthorities(path, file);
       // login.caFile is compared with the certificate of the login server.
-      return setting === 'login.caFile'
+      return path.length === 2
         ? []
-        : authorityProblems(certificates, `${setting}: ${file}`);
-    };
-    return runCheck(
-      'login',
-      readAuthority,
-      (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`,
-    );
-  });
+        : authorityProblems(certificates, `${formatPath(path)}: ${file}`);
+    }),
+  );
   const { logo } = login;
   const readLogo = async () => (logo === undefined ? [] : loadLogo(logo).then(() => []));
   const unsealed =
@@ -71,6 +64,15 @@ export async function checkLogin({
     ...(await checkLoginAuthority(login)),
     ...(cache.redis === undefined ? warning('unsealed-sessions', unsealed, 'add cache.redis') : []),
   ];
+}
+
+async function readAuthorities(path: Path, file: string) {
+  try {
+    return parseCertificates(await readBytes(file, tlsFileLimit));
+  } catch (error) {
+    const title = error instanceof UnusableFileError ? '' : `${file} `;
+    throw nameSetting(withFix(error), path, (message) => `${title}${message}`);
+  }
 }
 
 /**
@@ -201,12 +203,13 @@ function isFor(certificate: X509Certificate, host: string): boolean {
 
 function listAuthorities({ caFile, clusters }: LoginConfig) {
   const files = [
-    ['login.caFile', caFile] as const,
-    ...Object.entries(clusters).map(
-      ([name, cluster]) => [`login.clusters.${name}.caFile`, cluster.caFile] as const,
-    ),
+    { path: ['login', 'caFile'], file: caFile },
+    ...Object.entries(clusters).map(([name, cluster]) => ({
+      path: ['login', 'clusters', name, 'caFile'],
+      file: cluster.caFile,
+    })),
   ];
-  return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
+  return files.flatMap(({ path, file }) => (file === undefined ? [] : [{ path, file }]));
 }
 
 export function listFiles(config: GatewayConfig): readonly TrustedFile[] {

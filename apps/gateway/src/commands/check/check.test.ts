@@ -209,18 +209,29 @@ describe('check of files', () => {
   test('names the line of each file that is missing, and so does a start', async () => {
     const tls = { certFile: 'gone', keyFile: 'gone', clientCAFile: 'gone', clientNames: ['a'] };
     const config = { server: { tls }, authenticators: [staticAuthenticator] };
-    const { findings } = await check({ config });
+    const sessions = { name: 'sessions', use: 'redis', options: { url: 'redis://127.0.0.1:1' } };
+    const prod = { audience: 'prod', server: 'https://prod:6443', caFile: 'gone' };
+    const login = {
+      publicUrl: 'http://localhost:8444',
+      sessions: 'sessions',
+      authenticators: ['corp'],
+      clusters: { 'prod.eu': prod },
+    };
+    const { findings } = await check({
+      config: { ...config, login, authenticators: [staticAuthenticator, mixedUp, sessions] },
+    });
     const keys = [
       '6:15: server.tls.certFile',
       '7:14: server.tls.keyFile',
       '8:19: server.tls.clientCAFile',
+      '40:15: login.clusters["prod.eu"].caFile',
     ];
     expect(findings.filter(({ detail }) => detail.includes('gone'))).toMatchObject(
       keys.map((key) => ({ detail: expect.stringContaining(`/gateway.yaml:${key}: /`) })),
     );
     await using folder = await createConfigFolder(config);
     await expect(startGatewayIn(folder.folder)).rejects.toThrow(
-      /gateway\.yaml:6:15: server\.tls\.certFile: \//,
+      /yaml:6:15: server\.tls\.certFile: .*yaml:7:14: server\.tls\.keyFile: /s,
     );
   });
 

@@ -70,13 +70,10 @@ function summarize(findings: Awaited<ReturnType<typeof inspect>>): string {
   ].join(', ');
 }
 
-/** Adds the line of the config to an error of a file that it names. */
-function placeError({ findPlace }: Pick<GatewayConfig, 'findPlace'>, finding: NamedFinding) {
-  const isPlaced = finding.result !== 'error' || finding.problem !== undefined;
-  const problem = isPlaced ? undefined : findPlace(finding.detail);
-  return problem === undefined
-    ? finding
-    : { ...finding, ...toPlacedError({ ...problem, fix: finding.fix }) };
+/** Adds the line of the config to an error of a value. */
+function placeError({ locate }: Pick<GatewayConfig, 'locate'>, finding: NamedFinding) {
+  const { setting, ...unplaced } = finding;
+  return setting === undefined ? finding : { ...unplaced, ...toPlacedError(locate(setting)) };
 }
 
 /** Reports all errors of the config in one run. What it names is checked once it has none, since no gateway runs on a part of it. */

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { howToWrite } from '../../config/permission.ts';
-import { FixableError } from '../../config/problems.ts';
+import { SettingError } from '../../config/problems.ts';
 import { denied } from '../../config/read-text.ts';
 import type { AuditConfig } from '../../config/types.ts';
 
@@ -105,7 +105,11 @@ async function unusable(file: string, error: unknown): Promise<Error> {
     code === 'EACCES'
       ? [denied, await howToWrite(file)]
       : (wordings[code] ?? ([code || message] as const));
-  return new FixableError(`audit.output: can't open ${file}: ${reason}`, fix);
+  return new SettingError({
+    path: ['audit', 'output'],
+    message: `can't open ${file}: ${reason}`,
+    fix,
+  });
 }
 
 const wordings: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
