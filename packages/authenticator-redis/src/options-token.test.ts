@@ -40,7 +40,7 @@ describe('the shape of tokens', () => {
       [{ tokenPattern: null }, 'tokenPattern: is empty: write [A-Za-z0-9]{40}'],
       [
         { tokenPattern: 'robot_*' },
-        'tokenPattern: is a glob: as a regular expression, its * repeats only the character before it, so no token matches: write robot_.*, or tokenPrefix: robot_ in place of it',
+        'tokenPattern: is a glob: as a regular expression, its * repeats only the character before it: write robot_.*, or tokenPrefix: robot_ in place of it',
       ],
       [
         { tokenPattern: 'a\nb' },

@@ -102,7 +102,7 @@ testRefusals(
     [{ recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty…'],
     [
       { recognizes: { pattern: 'old_*' } },
-      'recognizes.pattern: is a glob: as a regular expression, its * repeats only the character before it: write prefixes: [old_] in place of pattern',
+      'recognizes.pattern: is a glob: as a regular expression, its * repeats only the character before it: write old_.*, or prefixes: [old_] in place of it',
     ],
     [{ recognizes: { pattern: '.*' } }, 'recognizes.pattern: matches an empty string…'],
     [

@@ -34,6 +34,7 @@ export {
   oneLine,
   type ParseResult,
   parseDuration,
+  parsePattern,
   parseText,
 } from './values/text.ts';
 export {

@@ -20,6 +20,41 @@ export function parseText(input: unknown, example: string): ParseResult<string> 
   return { value: input };
 }
 
+/**
+ * Reads a regular expression that whole tokens match.
+ *
+ * @param compile throws if it does not support the expression
+ * @param writePrefix writes the option that takes the prefix of a glob such as `robot_*`
+ */
+export function parsePattern<Pattern extends { matches(text: string): boolean }>(
+  input: unknown,
+  compile: (expression: string) => Pattern,
+  example: string,
+  writePrefix: (prefix: string) => string,
+): ParseResult<Pattern> {
+  const parsed = parseText(input, example);
+  if ('problem' in parsed) return parsed;
+  const fix = `write one such as ${example}`;
+  const [, prefix] = /^([\w-]+\w)\*$/.exec(parsed.value) ?? [];
+  if (prefix !== undefined)
+    return {
+      problem: 'is a glob: as a regular expression, its * repeats only the character before it',
+      fix: `write ${prefix}.*, or ${writePrefix(prefix)} in place of it`,
+    };
+  try {
+    const pattern = compile(parsed.value);
+    return pattern.matches('')
+      ? { problem: 'matches an empty string, so it might match anything', fix }
+      : { value: pattern };
+  } catch (error) {
+    const reason = error instanceof Error ? `: ${oneLine(error.message)}` : '';
+    return {
+      problem: `is not a regular expression of RE2${reason}`,
+      fix: `${fix}; look-around and back-references are not supported`,
+    };
+  }
+}
+
 /** Whether a text is the name of a host in ASCII (RFC 1123 section 2.1). */
 export function isHostName(text: string): boolean {
   const labels = text.split('.');
