@@ -19,7 +19,7 @@ const meantCalls: Readonly<Record<string, string>> = {
   'token delete': 'revoke --help',
   'lockouts --clear': 'unlock --help',
   'lockouts --reset': 'unlock --help',
-  'lockouts --user': 'unlock --help',
+  'lockouts --user': 'explain --user corp:jane',
   'blocks --user': 'explain --user corp:jane',
   'block --until': 'block --user corp:jane --for 8h',
   'block --digest': 'revoke --help',
@@ -48,14 +48,19 @@ const minTokenLength = 16;
  */
 export function describeCommandLineError(
   text: string,
-  command: Pick<Command, 'name' | 'args' | 'opts' | 'parent' | 'registeredArguments'>,
+  command: Pick<Command, 'name' | 'args' | 'opts' | 'options' | 'parent' | 'registeredArguments'>,
   { example, help, toLine, tokenCall }: CommandAdvice,
 ): ProblemWords {
   const meantCall = command.args
     .map((word) => meantCalls[`${command.name()} ${word.split('=')[0]}`])
     .find((call) => call !== undefined);
   const see = `see: ${meantCall === undefined ? help : toLine(meantCall)}`;
-  const [problem = '', guess] = text.split(/\n\(Did you mean (?:one of )?(.+)\?\)$/s);
+  const [quoting = '', guess] = text.split(/\n\(Did you mean (?:one of )?(.+)\?\)$/s);
+  // A token that begins with `-o` is such a value.
+  const problem = quoting.replace(
+    / argument '.*' is invalid\. Allowed choices are (.+)\.$/s,
+    ' must be one of: $1',
+  );
   const [, flag = ''] = /^error: [a-z ]*option '(?:-\w, )?(--[\w-]+)/.exec(problem) ?? [];
   const fix =
     meantCall === undefined && example?.includes(flag) ? `write for example: ${example}` : see;
@@ -71,6 +76,9 @@ export function describeCommandLineError(
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
     return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
+  const [, word = ''] = /^error: unknown option '-([a-z-]+)'$/.exec(problem) ?? [];
+  if (command.options.some(({ long }) => long === `--${word}`))
+    return { message: problem, fix: `did you mean --${word}?` };
   if (/^error: unknown /.test(problem)) {
     const isOption = problem.startsWith('error: unknown option');
     const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
@@ -113,9 +121,9 @@ function describeUnknownCommand(command: Pick<Command, 'name' | 'parent'>): stri
   return `error: unknown command${place}. It is not repeated here, since it might be a secret`;
 }
 
-/** Commander quotes the whole word of an unknown option: `--token=…`. No option is as long as most tokens. */
+/** Commander quotes the whole word of an unknown option: `--token=…`, `-t…`. No option is as long as most tokens. */
 function withoutSecrets(problem: string): string {
   return problem
-    .replace(/^(error: unknown option '-[^=]*=).*'$/s, "$1…'")
-    .replace(/^(error: unknown option) '[^=]{32,}'$/s, '$1, which is too long to be one');
+    .replace(/^(error: unknown option) '[^=]{32,}'$/s, '$1, which is too long to be one')
+    .replace(/^(error: unknown option '(?:-[^=]*=|-[^-])).+'$/s, "$1…'");
 }

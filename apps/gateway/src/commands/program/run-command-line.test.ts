@@ -25,10 +25,36 @@ test.each(
   expect(stderr).toMatch(/^error: /);
 });
 
+test.each(['help token list', 'token list --help'])('%s explains token list', async (line) => {
+  const { code, stdout } = await run(line.split(' '));
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^Usage: sallyport token list /)]);
+});
+
 describe('an error of the command line says how to fix it', () => {
   test.each([
     { line: 'chek', error: `unknown command. ${hiddenWord}`, fix: 'did you mean check?' },
     { line: 'help blok', error: `unknown command. ${hiddenWord}`, fix: 'did you mean block?' },
+    { line: 'blok --help', error: `unknown command. ${hiddenWord}`, fix: 'did you mean block?' },
+    {
+      line: 'help token lst',
+      error: `unknown command after token. ${hiddenWord}`,
+      fix: 'did you mean list?',
+    },
+    {
+      line: 'check -config gateway.yaml',
+      error: "unknown option '-config'",
+      fix: 'did you mean --config?',
+    },
+    {
+      line: 'blocks -o yaml',
+      error: "option '-o, --output <format>' must be one of: text, json",
+      fix: 'see: sallyport blocks --help',
+    },
+    {
+      line: 'lockouts --user corp:jane',
+      error: "unknown option '--user'",
+      fix: 'see: sallyport explain --user corp:jane',
+    },
     {
       line: 'token lost',
       error: `unknown command after token. ${hiddenWord}`,
@@ -187,6 +213,12 @@ describe('what might be a secret is not repeated', () => {
     expect(stderr).toMatch(/^error: unknown option, which is too long to be one\n/);
   });
 
+  test.each(['-s', '-o'])('a token that is glued to %s', async (word) => {
+    const token = secret('glued-token-of-21-let');
+    const { code } = await run(['explain', `${word}${token}`]);
+    expect(code).toBe(2);
+  });
+
   test('a name in place of a token does not get that advice where names are blocked', async () => {
     expect((await run(['block', 'jane'])).stderr).not.toContain('token');
   });
@@ -214,7 +246,6 @@ describe('a terminal does not obey what is quoted, and it has no fix', () => {
       ['token', 'hash', '--user', 'ci', '--ttl', trick],
       ['token', 'create', '--user', 'ci', '--ttl', '8h', '--extra', trick],
       ['check', '--config', trick],
-      ['check', '-o', trick],
       ['blocks', `--${trick}`],
     ].map((words) => ({ words })),
   )('in $words', async ({ words }) => {

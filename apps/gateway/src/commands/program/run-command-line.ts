@@ -28,11 +28,20 @@ export async function runCommandLine(context: CommandContext): Promise<ExitCode>
   }
 }
 
-/** Commander answers `help blok` with the help of all commands. Without `help`, the word is refused, and the command that was meant is named. */
+/**
+ * Commander prints the help of all commands for `blok --help`, and of a family for `help token list`. Here a word that is not a command
+ * is refused, and the command that was meant is named.
+ */
 function withKnownHelp({ program }: Program, words: readonly string[]): readonly string[] {
-  const [verb, name] = words;
-  if (verb !== 'help' || name === undefined) return words;
-  return program.commands.some((command) => command.name() === name) ? words : [name];
+  const isHelpVerb = words[0] === 'help';
+  if (!isHelpVerb && !words.includes('--help') && !words.includes('-h')) return words;
+  const [name = '-', subname = '-'] = isHelpVerb ? words.slice(1) : words;
+  if (name.startsWith('-') || subname === 'help') return words;
+  const family = program.commands.find((command) => command.name() === name);
+  if (family === undefined) return [name];
+  if (family.commands.length === 0 || subname.startsWith('-')) return [name, '--help'];
+  const isKnown = family.commands.some((command) => command.name() === subname);
+  return isKnown ? [name, subname, '--help'] : [name, subname];
 }
 
 /** Prints what is wrong, and returns the exit status for it. */
