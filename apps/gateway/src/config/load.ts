@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { completeAuthenticators, prepareAuthenticator } from './authenticators.ts';
 import { addExample } from './examples.ts';
@@ -114,9 +115,11 @@ async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
     if (!(error instanceof UnusableFileError)) throw error;
     const { reason } = error;
-    const fix = error.isWrongPath
-      ? 'name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init'
-      : error.fix;
+    const fileInFolder = resolve(configFile, 'gateway.yaml');
+    const pathFix = existsSync(fileInFolder)
+      ? `name the file in it: ${fileInFolder}`
+      : 'name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init';
+    const fix = error.isWrongPath ? pathFix : error.fix;
     throw new ConfigError([{ file, path: '', message: reason, fix }], [configFile]);
   });
   const source = parseYaml(file, text);

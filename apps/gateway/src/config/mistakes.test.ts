@@ -221,4 +221,8 @@ test('a folder in place of the file has a fix', async () => {
   await expect(loadConfig(folder.file, {})).rejects.toThrow(
     'is a folder\n  fix: name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init',
   );
+  await folder.write('gateway.yaml/gateway.yaml', '');
+  await expect(loadConfig(folder.file, {})).rejects.toThrow(
+    `is a folder\n  fix: name the file in it: ${folder.file}/gateway.yaml`,
+  );
 });

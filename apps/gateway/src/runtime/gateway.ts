@@ -141,8 +141,8 @@ function withListen(
 ): GatewayConfig {
   if (listen !== undefined && config.server.tls === undefined && !isLoopback(listen.host)) {
     throw new FixableError(
-      `--listen ${listen.host}: plain HTTP is allowed on loopback only`,
-      `set server.tls in ${config.file}`,
+      `--listen ${authority(listen.host, listen.port)}: plain HTTP is allowed on loopback only`,
+      `write --listen 127.0.0.1:${listen.port}, or set server.tls in ${config.file}`,
     );
   }
   const anyPort = takesAnyPort && ({ orAnyPort: true } as const);

@@ -3,18 +3,25 @@ import { join } from 'node:path';
 import { isIssuedBy, parseCertificates } from '@sallyport/plugin-kit';
 import { FixableError } from '../../config/problems.ts';
 import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts';
+import type { CommandContext } from '../context.ts';
+import { commandLine } from '../printed-commands.ts';
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';
-
-const fix =
-  'put the file of the CA that init made back, or make a new CA in another folder: init DIR --host …';
 
 /**
  * Reads the CA that `init` made in a folder. While a CA is changed, its file has two: the one that `ca.key` belongs to issues.
  *
  * @param now milliseconds since 1970
  */
-export async function openAuthority(folder: string, now: number): Promise<Authority> {
+export async function openAuthority(
+  context: CommandContext,
+  folder: string,
+  now: number,
+): Promise<Authority> {
+  const fix =
+    `put ${names.authority} and ${names.authorityKey} of init there, or name their folder: ` +
+    `${commandLine(context, ['init', '/etc/sallyport', '--renew'])}. If they are lost or have expired, make a new CA in another folder: ` +
+    commandLine(context, ['init', 'NEW_FOLDER', '--host', 'HOST']);
   const [certificates = '', key = ''] = await Promise.all(
     [names.authority, names.authorityKey].map(async (name) => {
       try {

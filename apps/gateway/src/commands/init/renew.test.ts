@@ -120,7 +120,7 @@ test('the name that the kubeconfig calls must stay', async () => {
 test.each(['tls/ca.crt', 'tls/ca.key'])('without %s nothing is renewed', async (name) => {
   await rm(join(folder, name));
   const message =
-    /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: put the file of the CA/;
+    /nothing was renewed: .*ca\.\w+ can't be read: there is no such file: put tls\/ca\.crt and tls\/ca\.key of init there, or name their folder: sallyport init \/etc\/sallyport --renew\. /;
   await expectRefusal(() => renew(), message);
 });
 
@@ -128,7 +128,7 @@ test('a CA file that is none is refused without a word of it', async () => {
   await write('tls/ca.key', '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n');
   await expectRefusal(
     () => renew(),
-    /ca\.crt with .*ca\.key: this is not a PEM certificate with its key: put the file of the CA/,
+    /ca\.crt with .*ca\.key: this is not a PEM certificate with its key: put tls\/ca\.crt/,
   );
   await write('tls/ca.key', (await createAuthority(now)).key);
   await expectRefusal(() => renew(), /the key does not belong to the certificate/);
@@ -161,7 +161,7 @@ test('of two CAs in the file, the one whose key is there renews what it issued',
 test('a CA that has ended issues nothing', async () => {
   await expectRefusal(
     () => renew([], now + 3650 * day),
-    /the CA expires at 2040-01-29T12:00:00\.000Z: put the file/,
+    /the CA expires at 2040-01-29T12:00:00\.000Z: put tls\/ca\.crt .* If they are lost or have expired, make a new CA/,
   );
 });
 

@@ -29,7 +29,7 @@ export async function renewCertificates(
   loginHost?: string,
 ): Promise<string> {
   const now = context.now();
-  const authority = await openAuthority(folder, now);
+  const authority = await openAuthority(context, folder, now);
   const oldHosts = await readOldHosts(folder, authority);
   if (newHosts.length > 0) await requireCalledHost(folder, newHosts);
   const hosts = newHosts.length > 0 ? newHosts : oldHosts;

@@ -1,5 +1,6 @@
 import { secret } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
+import { packagePath } from '../../base/package-files.ts';
 import { operatorIn } from '../../testing/operator.ts';
 
 const trick = 'x\n  fix: evil\u001b[31m';
@@ -156,6 +157,15 @@ test.each([
 test.each(['--listen', '--admin-listen'])('a wrong value of %s names the option', async (name) => {
   const { stderr } = await run(['serve', name, '8443']);
   expect(stderr).toContain(`sallyport: ${name}: "8443" is not an address and a port up to 65535\n`);
+});
+
+test('plain HTTP on all interfaces is refused, with an address that is allowed', async () => {
+  const config = packagePath('gateway.yaml');
+  expect(await run(['serve', '--config', config, '--listen', ':8080'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: `sallyport: --listen [::]:8080: plain HTTP is allowed on loopback only\n  fix: write --listen 127.0.0.1:8080, or set server.tls in ${config}\n`,
+  });
 });
 
 describe('what might be a secret is not repeated', () => {
