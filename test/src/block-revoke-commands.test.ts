@@ -63,7 +63,7 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
 });
 
 const mistyped = (user: string) =>
-  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username\n`;
+  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username. If it is a group, run: npx -y pnpm@10 sallyport block --group ${user} --for 60m`;
 
 test('a user whom no authenticator knows is blocked, with a warning; so is one whom a directory that is away may know', async () => {
   // The Redis is not new, so that commands say nothing about that.
@@ -77,7 +77,7 @@ test('a user whom no authenticator knows is blocked, with a warning; so is one w
   const config = replicasConfig([known, away, cachedRobots(redis.url)], redis.url);
   const { operator } = await startReplicas(0, config, files);
   for (const { name, remark } of [
-    { name: 'ops:eve', remark: mistyped('ops:eve') },
+    { name: 'ops:eve', remark: expect.stringContaining(mistyped('ops:eve')) },
     {
       name: 'corp:eve',
       remark: expect.stringMatching(

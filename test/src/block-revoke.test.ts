@@ -159,7 +159,9 @@ test('after revoke the backend is asked again about a user, a token or all users
     stdout: expect.stringMatching(
       /^0 tokens revoked\.\nReplicas forget .*\nconfirmed by 2 of 2 replicas\.\n/,
     ),
-    stderr: 'sallyport: no token of user robot:ann was issued by authenticator robots\n',
+    stderr: expect.stringMatching(
+      /^sallyport: no token of user robot:ann was issued by authenticator robots\n {2}fix: list all: .* token list --config \S+\n$/,
+    ),
   });
   expect([await ask(tokenOf('ann')), await ask(tokenOf('cleo'))]).toEqual([
     both(refused),

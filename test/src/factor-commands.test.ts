@@ -133,6 +133,16 @@ test('an invited user adds an app and logs in, and after a reset they have neith
   expect(await answerOf(alice, { cluster: 'prod' })).toMatchObject(notEnrolled);
   const again = await run('reset', '--user', 'corp:alice', '--by', 'bob');
   expect([again.code, again.stdout]).toEqual([3, expect.not.stringContaining('already')]);
+  const unknown = await run('reset', '--user', 'corp:nobody');
+  expect([unknown.code, unknown.stderr]).toEqual([
+    3,
+    expect.stringContaining('knows user corp:nobody: was the name mistyped?'),
+  ]);
+  const listed = await run('list', '--user', 'corp:nobody');
+  expect([listed.code, listed.stderr]).toEqual([
+    3,
+    expect.stringMatching(/ of user corp:nobody\n {2}fix: list all: .* factor list /),
+  ]);
 
   const isOfAlice = ({ name, username }: AuditLine) => [name, username].includes('corp:alice');
   const acts = async () =>

@@ -14,15 +14,21 @@ beforeEach(async () => {
 
 const corp = { ...awayEntry, name: 'corp', username: { prefix: 'corp:' } };
 
-const mistyped = (user: string) =>
-  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username\n`;
+const mistyped = (user: string, groupFix = '') =>
+  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? The command was run in any case\n  fix: if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username${groupFix}\n`;
 
 test('a user whom no authenticator knows is blocked with a remark, and one whom a directory that is away may know', async () => {
   const ops = { ...staticEntry, name: 'ops', username: { prefix: 'ops:' } };
   await using place = await createBlockPlace([ops, corp, robotsEntry(redis.url)], redis.url);
   for (const { name, remark } of [
     { name: 'ops:ada', remark: '' },
-    { name: 'ops:eve', remark: mistyped('ops:eve') },
+    {
+      name: 'ops:eve',
+      remark: mistyped(
+        'ops:eve',
+        `. If it is a group, run: sallyport block --group ops:eve --for 60m --config ${place.config}`,
+      ),
+    },
     {
       name: 'corp:eve',
       remark: expect.stringMatching(
@@ -79,7 +85,13 @@ test('a name without a prefix is refused, unless it is meant to be exact', async
     expect(stderr.includes('# not known: robots')).toBe(option === '--user');
   }
   for (const { subject, remark } of [
-    { subject: ['--user', 'jane'], remark: mistyped('jane') },
+    {
+      subject: ['--user', 'jane'],
+      remark: mistyped(
+        'jane',
+        `. If it is a group, run: sallyport block --group jane --for 60m --exact --config ${place.config}`,
+      ),
+    },
     { subject: ['--group', 'dev'], remark: '' },
   ]) {
     const words = ['block', ...subject, '--exact', '--for', '1h', '--expect', '0'];
@@ -123,6 +135,16 @@ test('a block of a group that groups.allow drops says that it refuses no one', a
       stdout: expect.stringContaining(': all its members are refused, '),
       stderr: '',
     });
+});
+
+test('a blocked group that has the name of a user says so', async () => {
+  const people = { ...staticEntry, name: 'people' };
+  await using place = await createBlockPlace([people], redis.url);
+  const words = ['block', '--group', 'ada', '--for', '1h', '--expect', '0'];
+  expect(await place.run(words)).toMatchObject({
+    code: 0,
+    stderr: `sallyport: ada is a user, and this blocks only a group of this name\n  fix: to block the user, run: sallyport block --user ada --for 60m --config ${place.config}\n`,
+  });
 });
 
 test('hints begin with SALLYPORT_COMMAND, and end with the config that was given', async () => {

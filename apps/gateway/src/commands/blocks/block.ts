@@ -1,5 +1,6 @@
 import { printable } from '../../base/logging/printable.ts';
 import { FixableError, nearest } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
 import {
   type Entry,
   selectBlocks,
@@ -84,9 +85,32 @@ async function blockSubject(context: CommandContext, options: BlockOptions): Pro
     ...json,
     ...(replaced && { before: entryJson(replaced) }),
   }));
-  if (checked) remarkDoubts(context, checked, wordsFor);
+  if (checked) {
+    const exactArgs = options.exact === true ? ['--exact'] : [];
+    const groupWords = ['block', '--group', draft.name, ...blockArgs, ...exactArgs];
+    const groupCommand = commandLine(context, groupWords);
+    remarkDoubts(context, checked, wordsFor, `. If it is a group, run: ${groupCommand}`);
+  }
   if (droppedGroup) printRemark(context, droppedGroup.message, droppedGroup.fix);
+  if (draft.kind === 'group') await remarkUser(context, config, draft.name, options, wordsFor);
   return code;
+}
+
+/** Prints a remark when the name of a blocked group is a user, who is not refused. */
+async function remarkUser(
+  context: CommandContext,
+  config: GatewayConfig,
+  name: string,
+  { wait }: BlockOptions,
+  wordsFor: (name: string) => readonly string[],
+): Promise<void> {
+  if (!(await checkName(context, config, name, wait)).isKnown) return;
+  const command = commandLine(context, wordsFor(name));
+  printRemark(
+    context,
+    `${printable(name)} is a user, and this blocks only a group of this name`,
+    `to block the user, run: ${command}`,
+  );
 }
 
 /** Returns the words of the command that ends a block. */

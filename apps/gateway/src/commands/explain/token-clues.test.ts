@@ -26,9 +26,10 @@ describe('why a token is not recognized', () => {
   });
 
   test('is the word Bearer of a header, or a quote, whatever the plugin says', () => {
-    const bearer = 'the token begins with Bearer, which is a word of the header: leave it out';
+    const bearer = 'the token begins with the header, such as Bearer: leave it out';
     expect(whyUnrecognized({ whyUnrecognized: () => 'is too long' }, 'Bearer eyJ')).toBe(bearer);
     expect(whyUnrecognized({}, 'bearer eyJ')).toBe(bearer);
+    expect(whyUnrecognized({}, 'Authorization: Bearer eyJ')).toBe(bearer);
     expect(whyUnrecognized({}, 'Bearers')).toBe(shape);
     for (const quote of ['"', "'"])
       expect(whyUnrecognized({}, `${quote}t${quote}`)).toMatch(/^the token begins with a quote/);

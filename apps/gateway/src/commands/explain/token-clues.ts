@@ -16,8 +16,8 @@ export function whyUnrecognized(
   token: string,
 ): string {
   const { tokenPrefix: prefix } = plugin;
-  if (/^bearer /i.test(token))
-    return 'the token begins with Bearer, which is a word of the header: leave it out';
+  if (/^(?:authorization: *)?bearer /i.test(token))
+    return 'the token begins with the header, such as Bearer: leave it out';
   if (/^["']/.test(token))
     return 'the token begins with a quote, which is not part of it: leave it out';
   try {

@@ -33,7 +33,11 @@ export async function listFactors(context: CommandContext, options: ListOptions)
   else if (unreadable.length === 0 && name === undefined)
     printRemark(context, 'there are no second factors');
   if (name !== undefined && listed.length === 0)
-    printRemark(context, `no second factor and no invitation of user ${name}`);
+    printRemark(
+      context,
+      `no second factor and no invitation of user ${name}`,
+      `list all: ${commandLine(context, ['factor', 'list'])}`,
+    );
   remarkLocked(context, listed, options);
   remarkUnreadable(context, unreadable);
   remarkOlderKeys(context, listed);

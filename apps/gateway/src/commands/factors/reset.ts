@@ -12,6 +12,7 @@ import { commandLine, userWords } from '../printed-commands.ts';
 import { findIssuers } from '../tokens/revoke.ts';
 import { isComplete } from '../tokens/revoke-outcome.ts';
 import { revokeTokens } from '../tokens/revoke-tokens.ts';
+import { remarkUnknown } from '../users/name-check.ts';
 import { lockoutJson, type NamedLockout } from '../users/named-lockouts.ts';
 import type { EntryOptions, EntryPlan } from '../users/subject.ts';
 import { requirePrefix } from '../users/user-names.ts';
@@ -193,6 +194,10 @@ function remarkDoubts(
       `${recordsOfOthers.length === 1 ? '1 record stays' : `${recordsOfOthers.length} records stay`} that had the name ${shown}: the directory has another account of this name now`,
       'if it is the same person, or the account was deleted, the record has no effect',
     );
+  const isKnown = [search.people, search.otherNames, search.unasked, records].some(
+    ({ length }) => length > 0,
+  );
+  if (!isKnown) remarkUnknown(context, name);
   const { isCovered } = createFactorPolicy(login);
   const unasked = search.unasked.filter(({ authenticator }) => isCovered(authenticator));
   if (unasked.length === 0) return false;

@@ -1,5 +1,5 @@
 import { staticAuthenticator } from '@sallyport/test-servers/static-tokens';
-import { randomToken, sha256 } from '@sallyport/test-servers/tokens';
+import { randomToken, secret, sha256 } from '@sallyport/test-servers/tokens';
 import { describe, expect, test } from 'vitest';
 import { createPlace, issuing } from './testing/token-place.ts';
 import { record, recordsOfJaneAndBob } from './testing/token-records.ts';
@@ -85,6 +85,23 @@ describe('revoke without cache.redis', () => {
   });
 
   test.each([
+    { claims: { iss: 'https://ci.example.com', jti: 'abc' }, words: '--jti abc' },
+    { claims: { iss: 'https://ci.example.com' }, words: '--token' },
+  ])('says how to refuse a JWT with $claims', async ({ claims, words }) => {
+    const { revoke } = await createPlace({ tokens });
+    const encode = (text: string) => Buffer.from(text).toString('base64url');
+    const payload = encode(JSON.stringify({ ...claims, nonce: randomToken() }));
+    const token = secret(`${encode('{"alg":"RS256"}')}.${payload}.${encode(randomToken())}`);
+    const { code, stderr } = await revoke(['--token'], token);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(
+      new RegExp(
+        `\n {2}fix: only its issuer can revoke a JWT\\. To refuse it here, run: sallyport block ${words} --for 8h --config \\S+\n$`,
+      ),
+    );
+  });
+
+  test.each([
     {
       name: 'a token',
       options: ['--token'],
@@ -121,7 +138,9 @@ describe('revoke without cache.redis', () => {
     const { code, stdout, stderr } = await revoke(options, token);
     expect(code).toBe(3);
     expect(stderr).toMatch(
-      new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`),
+      new RegExp(
+        `sallyport: no ${message(sha256(token))} authenticator robots\n {2}fix: list all: sallyport token list --config \\S+\n$`,
+      ),
     );
     if (!name.endsWith('JSON')) expect(stdout).toMatch(/^0 tokens revoked\.\n/);
     else

@@ -1,3 +1,4 @@
+import { readUnverifiedJwt } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import { describeError, FixableError } from '../../config/problems.ts';
 import { issuesTokens } from '../../runtime/authenticators.ts';
@@ -32,13 +33,16 @@ export async function revoke(context: CommandContext, options: EntryOptions): Pr
 
 async function revokeSubject(context: CommandContext, options: EntryOptions): Promise<ExitCode> {
   const plan = await planEntry(context, options, 'revoke', ['user', 'token', 'digest', 'all']);
-  const { kind } = plan.draft;
+  const { config } = plan;
+  const { kind, name } = plan.draft;
+  const { authenticator } = options;
+  const authenticatorArgs = authenticator === undefined ? [] : ['--authenticator', authenticator];
   const issuers = findIssuers(context, plan, options);
   const selected = await completeSubject(context, plan, issuers);
   if (selected === undefined) {
     if (options.output === 'json') printJson(context, noOutcome());
     else context.stdout.write(summaryText(noOutcome(), areSessions(plan, issuers)));
-    printRemark(context, unknownText(plan, issuers));
+    printRemark(context, unknownText(plan, issuers), listCommands(issuers));
     return exitCodes.negative;
   }
   const { outcome, forgotten } = await revokeTokens(context, selected, issuers, options);
@@ -47,26 +51,37 @@ async function revokeSubject(context: CommandContext, options: EntryOptions): Pr
   // A user of a directory has answers in caches, and needs no token.
   let hasEffect = kind === 'user' ? revoked.length > 0 : !isUnknown;
   if (isUnknown && isComplete(outcome)) {
-    printRemark(context, unknownText(plan, issuers));
-    if (kind === 'user') {
-      const isKnown = await remarkUser(context, plan, options);
-      hasEffect = isKnown && options.authenticator === undefined;
-    }
+    const checked =
+      kind === 'user' ? await checkName(context, config, name, options.wait) : undefined;
+    const isKnown = checked?.isKnown === true;
+    const fix = proposeBlockOfJwt(context, plan) ?? listCommands(issuers);
+    printRemark(context, unknownText(plan, issuers), isKnown ? undefined : fix);
+    if (checked)
+      remarkDoubts(context, checked, (username) => [
+        'revoke',
+        '--user',
+        username,
+        ...authenticatorArgs,
+      ]);
+    hasEffect = isKnown && authenticator === undefined;
   }
   if (!isComplete(outcome) || forgotten !== exitCodes.success) return exitCodes.failure;
   return hasEffect ? exitCodes.success : exitCodes.negative;
 }
 
-/** Prints what is in doubt about the name of a user without tokens. @returns whether an authenticator has the user */
-async function remarkUser(
-  context: CommandContext,
-  { config, draft }: EntryPlan,
-  { authenticator, wait }: EntryOptions,
-): Promise<boolean> {
-  const authenticatorArgs = authenticator === undefined ? [] : ['--authenticator', authenticator];
-  const checked = await checkName(context, config, draft.name, wait);
-  remarkDoubts(context, checked, (name) => ['revoke', '--user', name, ...authenticatorArgs]);
-  return checked.isKnown;
+/** Says how to refuse a JWT, which no authenticator of a config has issued. Undefined: the token is not one. */
+function proposeBlockOfJwt(context: CommandContext, { token = '' }: EntryPlan): string | undefined {
+  const claims = readUnverifiedJwt(token)?.claims;
+  if (claims === undefined) return undefined;
+  const { jti } = claims;
+  const words = typeof jti === 'string' && jti !== '' ? ['--jti', jtiText(jti)] : ['--token'];
+  return `only its issuer can revoke a JWT. To refuse it here, run: ${commandLine(context, ['block', ...words, '--for', '8h'])}`;
+}
+
+/** Says how to see what the issuers have issued. Undefined: there are no issuers. */
+function listCommands(issuers: readonly IssuerSetup[]): string | undefined {
+  const commands = issuers.map(({ toPaste }) => toPaste('token', 'list'));
+  return commands.length === 0 ? undefined : `list all: ${commands.join(', or ')}`;
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */

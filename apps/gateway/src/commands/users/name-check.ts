@@ -101,18 +101,30 @@ export function remarkOtherName(context: CommandContext, checked: NameCheck, wor
   );
 }
 
-/** Prints a remark when it is in doubt whether a user has the name. The command was done in any case. */
-export function remarkDoubts(context: CommandContext, checked: NameCheck, wordsFor: WordsFor) {
+/** Prints that no user has the name of a command. The command was done in any case. @param groupFix what to run if it is a group */
+export function remarkUnknown(context: CommandContext, name: string, groupFix = '') {
+  const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
+  printRemark(
+    context,
+    `${doubt} The command was run in any case`,
+    `if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username${groupFix}`,
+  );
+}
+
+/**
+ * Prints a remark when it is in doubt whether a user has the name. The command was done in any case.
+ *
+ * @param groupFix what to run if the name is a group
+ */
+export function remarkDoubts(
+  context: CommandContext,
+  checked: NameCheck,
+  wordsFor: WordsFor,
+  groupFix?: string,
+) {
   const { name, isUnknown, unchecked } = checked;
   remarkOtherName(context, checked, wordsFor);
-  if (isUnknown) {
-    const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
-    printRemark(
-      context,
-      `${doubt} The command was run in any case`,
-      'if so, run it again with the name that kubectl auth whoami shows the user, or that the log has as username',
-    );
-  }
+  if (isUnknown) remarkUnknown(context, name, groupFix);
   if (unchecked.length === 0) return;
   printRemark(
     context,
