@@ -26,7 +26,8 @@ describe('why a token is not recognized', () => {
   });
 
   test('is the word Bearer of a header, or a quote, whatever the plugin says', () => {
-    const bearer = 'the token begins with the header, such as Bearer: leave it out';
+    const bearer =
+      'the token begins with Bearer or Authorization, a word of the header: leave it out';
     expect(whyUnrecognized({ whyUnrecognized: () => 'is too long' }, 'Bearer eyJ')).toBe(bearer);
     expect(whyUnrecognized({}, 'bearer eyJ')).toBe(bearer);
     expect(whyUnrecognized({}, 'Authorization: Bearer eyJ')).toBe(bearer);

@@ -17,7 +17,7 @@ export function whyUnrecognized(
 ): string {
   const { tokenPrefix: prefix } = plugin;
   if (/^(?:authorization: *)?bearer /i.test(token))
-    return 'the token begins with the header, such as Bearer: leave it out';
+    return 'the token begins with Bearer or Authorization, a word of the header: leave it out';
   if (/^["']/.test(token))
     return 'the token begins with a quote, which is not part of it: leave it out';
   try {
