@@ -116,15 +116,29 @@ async function readSource(file: string, configFile: string) {
     if (!(error instanceof UnusableFileError)) throw error;
     const { reason } = error;
     const fileInFolder = resolve(configFile, 'gateway.yaml');
-    const pathFix = existsSync(fileInFolder)
-      ? `name the file in it: ${fileInFolder}`
-      : 'name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init';
+    const pathFix = existsSync(fileInFolder) ? `name the file in it: ${fileInFolder}` : nameConfig;
     const fix = error.isWrongPath ? pathFix : error.fix;
     throw new ConfigError([{ file, path: '', message: reason, fix }], [configFile]);
   });
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
+  const otherKind = describeOtherFile(source.value);
+  if (otherKind !== undefined)
+    throw new ConfigError([{ file, path: '', ...otherKind }], [configFile]);
   return { source, digest: hash('sha256', text, 'hex').slice(0, 12) };
+}
+
+const nameConfig =
+  'name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init';
+
+/** Describes a file of another program that is in the place of a gateway.yaml. */
+function describeOtherFile(value: YamlSource['value']): ProblemWords | undefined {
+  if (value.authenticators !== undefined) return undefined;
+  if (Array.isArray(value.tokens)) return { message: 'is a file of tokens', fix: nameConfig };
+  if (value.apiVersion === undefined || typeof value.kind !== 'string') return undefined;
+  const isMap = value.kind === 'ConfigMap' || value.kind === 'Secret';
+  const message = `is a Kubernetes object (kind: ${value.kind}), and not a gateway.yaml`;
+  return { message, fix: isMap ? 'give the text of its key gateway.yaml alone' : nameConfig };
 }
 
 /** Resolves the paths of files that the gateway reads itself. Files of a Redis and of plugins go to `watchFile`. */

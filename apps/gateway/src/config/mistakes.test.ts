@@ -123,6 +123,12 @@ describe('one mistake is one error, and it has a fix', () => {
         '1:73: authenticators[0].options["<<"]: authenticator a (probe.js): unknown key: write the keys here: YAML 1.2 has no merge key',
     },
     {
+      mistake: 'the word of another program for an option that is required',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { uri: https://a } }]',
+      problem:
+        '1:57: authenticators[0].options.uri: authenticator a (probe.js): unknown key: write url: https://backend.example.com',
+    },
+    {
       mistake: 'enabled',
       text: `lockout: { enabled: false }\n${entry}`,
       problem:
@@ -137,7 +143,7 @@ describe('one mistake is one error, and it has a fix', () => {
     {
       mistake: 'part of a key that another section has',
       text: `cache: { ttl: 5m }\n${entry}`,
-      problem: '1:10: cache.ttl: unknown key: write one of: authenticatedTtl',
+      problem: '1:10: cache.ttl: unknown key: did you mean authenticatedTtl?',
     },
     {
       mistake: 'another way to ask for client certificates',
@@ -155,6 +161,30 @@ describe('one mistake is one error, and it has a fix', () => {
       text: `server: { listen: {{ .Values.listen }} }\n${entry}`,
       problem:
         '1:20: a template ({{ … }}), which nothing replaces in this file: render it first, such as with helm template, or write the value',
+    },
+    {
+      mistake: 'a ConfigMap with the file',
+      text: 'apiVersion: v1\nkind: ConfigMap\ndata: { gateway.yaml: "authenticators: []" }',
+      problem:
+        ' is a Kubernetes object (kind: ConfigMap), and not a gateway.yaml: give the text of its key gateway.yaml alone',
+    },
+    {
+      mistake: 'a kubeconfig',
+      text: 'apiVersion: v1\nkind: Config\nclusters: []',
+      problem:
+        ' is a Kubernetes object (kind: Config), and not a gateway.yaml: name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init',
+    },
+    {
+      mistake: 'a file of tokens',
+      text: 'tokens: [{ username: ops }]',
+      problem:
+        ' is a file of tokens: name a gateway.yaml with --config or SALLYPORT_CONFIG, or create one with the command init',
+    },
+    {
+      mistake: 'a backend at the top level',
+      text: `ldap: { urls: [ldaps://a] }\n${entry}`,
+      problem:
+        '1:1: ldap: unknown key: write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing, check, log. A backend is an entry of authenticators, with use',
     },
     {
       mistake: 'no map',

@@ -146,6 +146,8 @@ test.each([
   { word: 'maxTokensize', expected: 'maxTokenSize' },
   { word: 'tsl', expected: 'tls' },
   { word: 'slt', expected: undefined },
+  { word: 'tlx', expected: undefined },
+  { word: 'TLS', expected: 'tls' },
   { word: 'maxInFilght', expected: 'maxInFlight' },
   { word: 'ilsten', expected: 'listen' },
   { word: 'tlss', expected: 'tls' },

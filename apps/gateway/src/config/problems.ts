@@ -191,7 +191,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 }
 
 /**
- * Returns the candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed.
+ * Returns the candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed, but no other letter in a word of three.
  * Case, dashes and underscores do not count; two swapped letters are one slip.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
@@ -199,8 +199,12 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   const plain = simplify(word);
   const near = candidates.flatMap((candidate) => {
     const simplified = simplify(candidate);
-    const slips = isSwap(plain, simplified) ? 1 : distance(plain, simplified);
-    const allowed = Math.max(1, Math.floor(Math.min(plain.length, simplified.length) / 3));
+    const isSwapped = isSwap(plain, simplified);
+    const slips = isSwapped ? 1 : distance(plain, simplified);
+    const length = Math.min(plain.length, simplified.length);
+    // `map` and `max` are different words of one length.
+    const isShort = length === 3 && plain.length === simplified.length && !isSwapped;
+    const allowed = isShort ? 0 : Math.max(1, Math.floor(length / 3));
     return slips <= allowed ? [{ candidate, slips }] : [];
   });
   return near.sort((a, b) => a.slips - b.slips)[0]?.candidate;

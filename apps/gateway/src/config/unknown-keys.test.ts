@@ -42,6 +42,37 @@ describe('keys that the schema does not name are reported', () => {
     const schema = z.object({ caFile: z.string(), certFile: z.string(), keyFile: z.string() });
     expect(keysOf(schema, { [name]: 'x' })).toEqual([`options.${name}: did you mean ${name}File?`]);
   });
+  const redis = 'url sentinels name username password database caFile commandTimeout tokenPrefix';
+  test.each([
+    ['listen tls', 'port', 'write listen: 127.0.0.1:8443, or listen: :8443 for all interfaces'],
+    ['listen statusPage', 'tls', 'remove it: this port has no TLS. Keep listen on 127.0.0.1'],
+    ['maxFailures window', 'maxAttempts', 'did you mean maxFailures?'],
+    ['maxFailures window', 'duration', 'did you mean window?'],
+    ['server log', 'logging', 'write log: { level: info }'],
+    [redis, 'db', 'did you mean database?'],
+    [redis, 'host', 'write url: rediss://redis.example.com:6379'],
+    [
+      redis,
+      'ssl',
+      'write the url with rediss://: the files caFile, certFile and keyFile are next to it',
+    ],
+    [redis, 'timeout_seconds', 'write commandTimeout: 1s'],
+    [redis, 'user', 'did you mean username?'],
+    ['dn password', 'bind-pw', 'write password: { file: secrets/ldap-password }'],
+    ['urls user', 'host', 'write urls: [ldaps://ldap.example.com]'],
+    [
+      'urls user',
+      'searchBase',
+      'write user: { base: "ou=people,dc=example,dc=com", filter: "(uid={username})" }',
+    ],
+    ['base filter', 'searchBase', 'did you mean base?'],
+    ['url audiences', 'client_id', 'write audiences: [kubernetes]'],
+    ['title issuer clientId', 'url', 'did you mean issuer?'],
+    ['level', 'host', 'write one of: level'],
+  ])('in a place with %s, the meaning of %s in other programs', (keys, word, fix) => {
+    const shape = Object.fromEntries(keys.split(' ').map((key) => [key, z.string()]));
+    expect(keysOf(z.object(shape), { [word]: 'x' })).toEqual([`options.${word}: ${fix}`]);
+  });
   test('with all known ones when none is near', () => {
     expect(keysOf(server, { audit: 'x' })).toEqual([
       'options.audit: write one of: listen, timeout',
@@ -68,13 +99,13 @@ describe('keys that the schema does not name are reported', () => {
   test('in the branch of a union that its discriminator chooses', () => {
     const schema = z.discriminatedUnion('kind', [
       z.object({ kind: z.literal('bind'), dn: z.string() }),
-      z.object({ kind: z.literal('anonymous'), user: z.string() }),
+      z.object({ kind: z.literal('anonymous'), guest: z.string() }),
     ]);
-    expect(keysOf(schema, { kind: 'bind', dn: '', user: '' })).toEqual([
-      'options.user: write one of: kind, dn',
+    expect(keysOf(schema, { kind: 'bind', dn: '', guest: '' })).toEqual([
+      'options.guest: write one of: kind, dn',
     ]);
-    expect(keysOf(schema, { kind: 'typo', dn: '', user: '', x: '' })).toEqual([
-      'options.x: write one of: kind, dn, user',
+    expect(keysOf(schema, { kind: 'typo', dn: '', guest: '', x: '' })).toEqual([
+      'options.x: write one of: kind, dn, guest',
     ]);
   });
   test('in the map of a union of a text and a map', () => {

@@ -1,3 +1,4 @@
+import { findSynonym } from './key-synonyms.ts';
 import { isObject, nearest, overlaps, type Path, type Problem, valueAt } from './problems.ts';
 import { findParts, type JsonSchema } from './schema-parts.ts';
 
@@ -23,8 +24,12 @@ export function unknownKeys(
   return [...findParts(schema, value, path)].flatMap(({ path, knownKeys }): UnknownKey[] => {
     if (knownKeys === undefined) return [];
     const key = String(path.at(-1));
-    const near = knownKeys.find((name) => name === `${key}File`) ?? nearest(key, knownKeys);
     const problem = { path, message: 'unknown key', at: 'key' } as const;
+    const place = findPlace?.(path);
+    const synonym = place === 'into options' ? undefined : findSynonym(key, knownKeys);
+    if (synonym !== undefined)
+      return [{ ...problem, fix: synonym.fix, meant: [...path.slice(0, -1), synonym.key] }];
+    const near = nearest(key, knownKeys);
     if (near !== undefined)
       return [{ ...problem, fix: `did you mean ${near}?`, meant: [...path.slice(0, -1), near] }];
     const secret = /^(.+)File$/.exec(key)?.[1];
@@ -34,18 +39,20 @@ export function unknownKeys(
     }
     // `ttl` in a section with `authenticatedTtl` does not belong to another section.
     const isPart = knownKeys.some((name) => name.toLowerCase().endsWith(key.toLowerCase()));
-    const place = isPart ? undefined : findPlace?.(path);
-    return [{ ...problem, fix: place ? `move it ${place}` : describeKnown(key, knownKeys) }];
+    return [
+      { ...problem, fix: place && !isPart ? `move it ${place}` : describeKnown(path, knownKeys) },
+    ];
   });
 }
 
-function describeKnown(key: string, knownKeys: readonly string[]): string {
+function describeKnown(path: Path, knownKeys: readonly string[]): string {
+  const key = String(path.at(-1));
   if (key === '<<') return 'write the keys here: YAML 1.2 has no merge key';
-  if (key === 'enabled')
+  if (/^(enabled?|disabled?)$/.test(key))
     return 'remove it: what is in the file is enabled, so to disable a section or an entry, remove it';
-  return knownKeys.length === 0
-    ? 'remove it: no key is known here'
-    : `write one of: ${knownKeys.join(', ')}`;
+  if (knownKeys.length === 0) return 'remove it: no key is known here';
+  const backends = path.length === 1 ? '. A backend is an entry of authenticators, with use' : '';
+  return `write one of: ${knownKeys.join(', ')}${backends}`;
 }
 
 /**
