@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { readReason, usageFailure } from './failure.ts';
+import { Failure, readReason, usageFailure } from './failure.ts';
 
 /** All commands have these options. */
 export const targetOptions = {
@@ -40,7 +40,7 @@ export function browserMode(
   );
 }
 
-/** Reads the words behind the name of a command, with at most `maxPositionals` words without a dash. @throws Failure */
+/** Reads the words behind the name of a command. Only `init` has words without a dash: at most `maxPositionals`. @throws Failure */
 export function parseWords<const Options extends NonNullable<ParseArgsConfig['options']>>(
   words: readonly string[],
   options: Options,
@@ -53,12 +53,19 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
       allowPositionals: true,
       strict: true,
     });
-    if (positionals.length > maxPositionals)
-      throw new Error('Unexpected argument, which is not repeated here: it might be a password');
+    if (positionals.length > maxPositionals) {
+      throw usageFailure(
+        'Unexpected argument, which is not repeated here: it might be a password',
+        maxPositionals === 0
+          ? 'write a name behind its option: --username NAME, or --context NAME for a cluster'
+          : 'write one URL, and one CLUSTER at most. To add all clusters: --all',
+      );
+    }
     const empty = Object.entries(values).find(([, value]) => value === '');
     if (empty !== undefined) throw new Error(`--${empty[0]} has no value`);
     return { values, positionals };
   } catch (cause) {
+    if (cause instanceof Failure) throw cause;
     const [reason = ''] = readReason(cause).split(/\. |\n/);
     const names = Object.keys(options).map((name) => `--${name}`);
     const isValueMissing = /argument missing|has no value/.test(reason);

@@ -118,6 +118,12 @@ function interruptOthers(): void {
 }
 
 async function run([name = '--help', ...words]: readonly string[]): Promise<void> {
+  if (process.env.KUBERNETES_EXEC_INFO && name !== 'token') {
+    throw usageFailure(
+      'kubectl runs this command for a credential, and only the command token prints one',
+      "in the kubeconfig, begin the args of the user's exec with token, or run: kubectl sallyport init URL CLUSTER",
+    );
+  }
   if (name === 'help' || [name, ...words].some((word) => word === '-h' || word === '--help')) {
     process.stdout.write(help);
     return;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { readCode } from './failure.ts';
 
 /** Reads a file. @returns undefined when there is no such file. @throws Error of Node */
@@ -9,6 +10,21 @@ export function readIfThere(file: string): string | undefined {
   } catch (error) {
     if (readCode(error) === 'ENOENT') return;
     throw error;
+  }
+}
+
+/**
+ * Makes a folder, and the folders above it. Node's own `recursive` never ends below `/proc`, where no folder can be made.
+ *
+ * @throws Error of Node
+ */
+export function makeFolder(path: string, mode?: number): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makeFolder(parent, mode);
+  try {
+    mkdirSync(path, mode);
+  } catch (error) {
+    if (readCode(error) !== 'EEXIST') throw error;
   }
 }
 

@@ -192,7 +192,11 @@ test.each([
     expected:
       'the login was refused (blood-test-required): update\n  fix: update kubectl-sallyport, ',
   },
-  { answer: '{"code": "wrong-credentials"}', expected: 'wrong name or password, ' },
+  {
+    answer: '{"code": "wrong-credentials"}',
+    expected:
+      'wrong name or password, or this user is not allowed to log in to cluster prod\n  fix: check both. ',
+  },
   // A server of an earlier version, or a proxy.
   { answer: '<html>', expected: 'wrong name or password, ' },
 ])('a refusal with $answer is explained', async ({ answer, expected }) => {

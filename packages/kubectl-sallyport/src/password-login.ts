@@ -56,7 +56,10 @@ export async function sessionByPassword(
     problem = refusalText;
     if (attemptsLeft > 1) process.stderr.write(`${problem}\n`);
   }
-  throw new Failure(`${url}: ${problem} to cluster ${cluster}`);
+  throw new Failure(
+    `${url}: ${problem} to cluster ${cluster}`,
+    'check both. The name has no prefix such as corp:, which only Kubernetes sees. For the reason, ask your administrator',
+  );
 }
 
 /** Makes the error of a refusal after which no other attempt can be right. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { TargetOptions } from './arguments.ts';
 import type { ClusterConfig } from './exec-credential.ts';
 import { readFileReason, usageFailure } from './failure.ts';
+import { shellWord } from './text.ts';
 
 /** A target is what a session is for: a cluster, at a login server, and maybe one of several accounts there. */
 export interface Target {
@@ -68,11 +69,15 @@ export function readCaFile(file: string): string {
   const certificates = text.match(
     /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,
   );
-  if (certificates === null)
+  if (certificates === null) {
+    const isBinary = text.includes('\ufffd');
     throw usageFailure(
-      `--ca-file: ${file} contains no certificate`,
-      'name the PEM file of the CA. To make one from DER: openssl x509 -inform DER -in FILE -out ca.crt',
+      `--ca-file: ${file} contains no certificate in PEM`,
+      isBinary
+        ? `if it is in DER, run: openssl x509 -inform DER -in ${shellWord(file)} -out ca.crt`
+        : 'name the file of the CA that has a line -----BEGIN CERTIFICATE-----',
     );
+  }
   return `${certificates.join('\n')}\n`;
 }
 

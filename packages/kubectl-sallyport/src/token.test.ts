@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { createClient, execInfo } from './testing/client.ts';
@@ -141,19 +141,19 @@ test('a context that is not ours lists those that are', async () => {
   const { code, stderr } = await client.run(['whoami', '--context', 'other'], env);
   expect([code, stderr]).toEqual([
     2,
-    'kubectl-sallyport: the context other does not use kubectl-sallyport. These use kubectl-sallyport: prod, bob\n' +
-      '  fix: name one of them, such as: --context prod\n',
+    'kubectl-sallyport: the user of the context other does not run "kubectl-sallyport token". These use kubectl-sallyport: prod, bob\n' +
+      '  fix: name one of them, such as: --context prod. Otherwise, add a context: kubectl sallyport init URL\n',
   ]);
   const mistyped = await client.run(['login', '--context', 'pord'], env);
   expect([mistyped.code, mistyped.stderr]).toEqual([
     2,
     'kubectl-sallyport: the kubeconfig has no context pord. These use kubectl-sallyport: prod, bob\n' +
-      '  fix: name one of them, such as: --context prod\n',
+      '  fix: name one of them, such as: --context prod. Otherwise, add a context: kubectl sallyport init URL\n',
   ]);
   const none = await client.run(['whoami']);
   expect([none.code, none.stderr]).toEqual([
     2,
-    'kubectl-sallyport: the kubeconfig has no current context\n  fix: add a context: kubectl sallyport init URL\n',
+    `kubectl-sallyport: there is no kubeconfig ${join(home.path, '.kube/config')}\n  fix: correct --kubeconfig or KUBECONFIG, or make it: kubectl sallyport init URL\n`,
   ]);
 });
 
@@ -215,7 +215,8 @@ test.each([
   {
     words: ['token', 'a-secret'],
     code: 2,
-    message: /Unexpected argument, which is not repeated here: it might be a password\n/,
+    message:
+      /Unexpected argument, .* might be a password\n {2}fix: .*--username NAME.*--context NAME/,
   },
   {
     words: ['whoami', '--context='],
@@ -229,7 +230,23 @@ test.each([
   {
     words: ['init', 'https://127.0.0.1:1', '--ca-file', '/dev/null'],
     code: 2,
-    message: /contains no certificate\n {2}fix: name the PEM file .* openssl x509 -inform DER /,
+    message: /contains no certificate in PEM\n {2}fix: name .* -----BEGIN CERTIFICATE-----/,
+  },
+  {
+    words: ['init', 'https://127.0.0.1:1', '--ca-file', '/bin/sh'],
+    code: 2,
+    message: /\n {2}fix: if it is in DER, run: openssl x509 -inform DER -in \//,
+  },
+  {
+    words: ['init', 'prod', 'https://login.example.com', '--ca-file', 'ca.crt'],
+    code: 2,
+    message:
+      /the URL comes before .*\n {2}fix: run: kubectl sallyport init https:\/\/login\.example\.com prod --ca-file ca\.crt\n/,
+  },
+  {
+    words: ['init', 'https://login.example.com', 'prod', 'a-secret'],
+    code: 2,
+    message: /Unexpected argument, .*\n {2}fix: .*one CLUSTER at most.* --all\n/,
   },
   {
     words: ['init', 'https://127.0.0.1:1', '--ca-file', '/nonexistent/ca.crt'],
@@ -239,7 +256,12 @@ test.each([
   {
     words: ['whoami', '--kubeconfig', '/nonexistent/config'],
     code: 2,
-    message: /--kubeconfig: there is no file \/nonexistent\/config/,
+    message: /there is no kubeconfig \/nonexistent\/config\n {2}fix: correct --kubeconfig /,
+  },
+  {
+    words: ['init', 'https://127.0.0.1:1', '--kubeconfig', `a${delimiter}b`],
+    code: 2,
+    message: /--kubeconfig: there is no file a.b\n {2}fix: name one file/,
   },
   { words: ['init', 'https://x', 'prod', '--all'], code: 2, message: /leave out CLUSTER/ },
   {

@@ -33,31 +33,37 @@ export async function serverOfUser(options: TargetOptions): Promise<Omit<Target,
   return { url, ca, account: options.username, ...userFrom(options.username) };
 }
 
-function fromContext({ contexts, names, current }: Contexts, options: TargetOptions): Target {
+function fromContext(
+  { paths, contexts, names, current }: Contexts,
+  options: TargetOptions,
+): Target {
   if (options.cluster !== undefined)
     throw usageFailure('--cluster needs --url', 'add --url, or name a context: --context NAME');
-  const { kubeconfig } = options;
-  if (kubeconfig !== undefined && !existsSync(kubeconfig))
-    throw usageFailure(`--kubeconfig: there is no file ${kubeconfig}`, 'check the path');
+  if (!paths.some((path) => existsSync(path)))
+    throw usageFailure(
+      `there is no kubeconfig ${paths.join(', ')}`,
+      'correct --kubeconfig or KUBECONFIG, or make it: kubectl sallyport init URL',
+    );
   const name = options.context ?? current;
   const context = contexts.find((candidate) => candidate.name === name);
   const target = context && readTarget(context, options['ca-file']);
   if (target !== undefined) return target;
   const problem = describeProblem(name, names);
   const [firstContext] = contexts;
-  if (firstContext === undefined)
-    throw usageFailure(problem, 'add a context: kubectl sallyport init URL');
+  if (firstContext === undefined) throw usageFailure(problem, addIt);
   const contextNames = contexts.map((context) => context.name).join(', ');
   throw usageFailure(
     `${problem}. These use kubectl-sallyport: ${contextNames}`,
-    `name one of them, such as: --context ${shellWord(firstContext.name)}`,
+    `name one of them, such as: --context ${shellWord(firstContext.name)}. Otherwise, ${addIt}`,
   );
 }
+
+const addIt = 'add a context: kubectl sallyport init URL';
 
 function describeProblem(name: string | undefined, names: ReadonlySet<unknown>): string {
   if (name === undefined) return 'the kubeconfig has no current context';
   return names.has(name)
-    ? `the context ${name} does not use kubectl-sallyport`
+    ? `the user of the context ${name} does not run "kubectl-sallyport token"`
     : `the kubeconfig has no context ${name}`;
 }
 
@@ -107,9 +113,10 @@ async function readContexts(path?: string) {
     './kubeconfig/files.ts'
   );
   const { ownContexts } = await import('./kubeconfig/entries.ts');
-  const files = kubeconfigPaths(path).map(readFile);
+  const paths = kubeconfigPaths(path);
+  const files = paths.map(readFile);
   const names: ReadonlySet<unknown> = new Set(entriesByName(files, 'contexts').keys());
-  return { contexts: ownContexts(files), names, current: currentContext(files) };
+  return { paths, contexts: ownContexts(files), names, current: currentContext(files) };
 }
 
 /** Returns a command for a target, for a message. It is as short as the kubeconfig allows. */

@@ -196,7 +196,7 @@ const adaIsIn = expect.stringMatching(/^logged in to cluster prod as corp:ada un
 describe('as a plugin without a terminal', () => {
   test('it opens a browser, says who logged in, and does not open another one without a login', async () => {
     await using home = await temporaryFolder('browser');
-    const { client, server, plugin, opener } = await desk(home.path);
+    const { client, server, env, plugin, opener } = await desk(home.path);
     const first = client.run(['token'], plugin);
     const login = await server.login();
     await opener.firstOpened();
@@ -217,7 +217,7 @@ describe('as a plugin without a terminal', () => {
       ),
     ]);
     // A user who runs the command may try again, and a success counts for kubectl as well.
-    const own = client.run(['login', ...server.words], plugin);
+    const own = client.run(['login', ...server.words], env);
     const second = await server.login(1);
     await visit(second.port, codePath(second, server.confirm(second)));
     expect(await own).toMatchObject({ code: 0 });
@@ -482,9 +482,9 @@ test.each([
 
 test('SALLYPORT_USERNAME fills the form in, and another account is as good', async () => {
   await using home = await temporaryFolder('browser');
-  const { client, server, plugin, opener } = await desk(home.path, { user: 'corp:bob' });
-  const env = { ...plugin, SALLYPORT_USERNAME: 'ada' };
-  const running = client.run(['token'], env);
+  const { client, server, env, plugin, opener } = await desk(home.path, { user: 'corp:bob' });
+  const proposed = { SALLYPORT_USERNAME: 'ada' };
+  const running = client.run(['token'], { ...plugin, ...proposed });
   const login = await server.login();
   await opener.firstOpened();
   expect(login.username).toBe('ada');
@@ -494,8 +494,9 @@ test('SALLYPORT_USERNAME fills the form in, and another account is as good', asy
     stderr: expect.stringMatching(/^logged in to cluster prod as corp:bob until 2999-.+\n$/),
   });
   // The session is for the next commands with this proposal, and not for another account that they need.
-  expect(await client.run(['token'], env)).toMatchObject({ code: 0 });
-  expect(await client.run(['whoami', ...server.words], env)).toMatchObject({ code: 0 });
+  expect(await client.run(['token'], { ...plugin, ...proposed })).toMatchObject({ code: 0 });
+  const typed = { ...env, ...proposed };
+  expect(await client.run(['whoami', ...server.words], typed)).toMatchObject({ code: 0 });
   const others = [
     [['--username', 'ada'], {}],
     [[], { SALLYPORT_USERNAME: 'eve' }],
@@ -504,7 +505,7 @@ test('SALLYPORT_USERNAME fills the form in, and another account is as good', asy
   ] as const;
   for (const [words, changes] of others) {
     const whoami = ['whoami', ...words, ...server.words];
-    const { stderr } = await client.run(whoami, { ...env, ...changes });
+    const { stderr } = await client.run(whoami, { ...typed, ...changes });
     expect(stderr).toContain('not logged in to cluster prod');
   }
   expect(server.begun).toHaveLength(1);
@@ -556,11 +557,11 @@ describe('another person than at the last login', () => {
 
   test('gets in with the command of the message, and is the person to expect from then on', async () => {
     await using home = await temporaryFolder('browser');
-    const { server, client, plugin, login } = await overtaken(home.path);
+    const { server, client, env, plugin, login } = await overtaken(home.path);
     const { stderr } = await login(['token'], plugin);
     const [, name = '', command = ''] =
       /run: SALLYPORT_USERNAME=(\S+) kubectl sallyport (.+)\n/.exec(stderr) ?? [];
-    const told = await login(command.split(' '), { ...plugin, SALLYPORT_USERNAME: name });
+    const told = await login(command.split(' '), { ...env, SALLYPORT_USERNAME: name });
     expect(told).toMatchObject({ code: 0, stdout: expect.stringContaining('as corp:mallory') });
     expect((await client.run(['logout', ...server.words])).code).toBe(0);
     expect((await login(['token'], plugin)).code).toBe(0);
@@ -571,7 +572,7 @@ describe('another person than at the last login', () => {
 
   test('runs login --username in a context of the kubeconfig', async () => {
     await using home = await temporaryFolder('browser');
-    const { server, client, plugin, login } = await overtaken(home.path);
+    const { server, client, env, plugin, login } = await overtaken(home.path);
     const KUBECONFIG = join(home.path, 'config');
     await writeFile(
       KUBECONFIG,
@@ -579,22 +580,23 @@ describe('another person than at the last login', () => {
         users: [{name: u, user: {exec: {command: kubectl-sallyport, args: [token]}}}],
         contexts: [{name: c, context: {cluster: c, user: u}}], current-context: c}`,
     );
-    const env = { ...plugin, KUBECONFIG };
-    expect((await login(['token'], env)).stderr).toContain(
+    const asPlugin = { ...plugin, KUBECONFIG };
+    expect((await login(['token'], asPlugin)).stderr).toContain(
       'run: kubectl sallyport login --username mallory\n',
     );
-    expect((await login(['login', '--username', 'mallory'], env)).code).toBe(0);
-    expect(await client.run(['token'], env)).toMatchObject({ code: 0, stderr: '' });
+    const typed = { ...env, KUBECONFIG };
+    expect((await login(['login', '--username', 'mallory'], typed)).code).toBe(0);
+    expect(await client.run(['token'], asPlugin)).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('who typed a name and a password at the terminal was told', async () => {
     await using home = await temporaryFolder('browser');
-    const { server, client, plugin, login } = await overtaken(home.path);
+    const { server, client, env, login } = await overtaken(home.path);
     await writeFile(join(home.path, 'password'), 'accepted');
     const file = { SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
-    const typed = { ...plugin, ...file, SALLYPORT_USERNAME: 'mallory' };
+    const typed = { ...env, ...file, SALLYPORT_USERNAME: 'mallory' };
     expect((await client.run(['login', ...server.words], typed)).code).toBe(0);
-    expect((await login(['login', ...server.words], plugin)).code).toBe(0);
+    expect((await login(['login', ...server.words], env)).code).toBe(0);
   });
 });
 

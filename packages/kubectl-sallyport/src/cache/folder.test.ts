@@ -51,6 +51,7 @@ test('a folder that others can write, a link and a file are not used', async () 
     fix: `run: chmod 700 ${open}`,
   });
   expect(prepareFolder(link)?.problem).toMatch(/is not a folder/);
-  expect(prepareFolder(file)?.problem).toMatch(/EEXIST/);
+  expect(prepareFolder(file)?.problem).toMatch(/is not a folder/);
   expect(prepareFolder(join(file, 'x'))?.problem).toMatch(/ENOTDIR/);
+  expect(prepareFolder('/proc/cache/sallyport')?.problem).toMatch(/ENOENT/);
 });

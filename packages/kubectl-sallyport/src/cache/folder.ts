@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { Failure, readReason } from '../failure.ts';
+import { makeFolder } from '../files.ts';
 
 /**
  * Finds where sessions are cached: next to what kubectl caches if KUBECACHEDIR says where, else
@@ -29,7 +30,7 @@ export const elsewhere = 'set KUBECACHEDIR to another folder';
 /** Makes the folder, for this user alone. @returns why nothing may be cached in it, with the fix; undefined when it can be used */
 export function prepareFolder(folder: string): Failure | undefined {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     const stat = lstatSync(folder);
     if (!stat.isDirectory()) return new Failure(`${folder} is not a folder`, elsewhere);
     const open = 'can be written by other users';

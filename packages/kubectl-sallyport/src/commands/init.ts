@@ -27,20 +27,26 @@ export async function initKubeconfig(words: readonly string[]): Promise<void> {
   if (url === undefined)
     throw usageFailure('init needs the URL of a login server', 'run: kubectl sallyport init URL');
   const isForAll = values.all ?? false;
+  const caFile = values['ca-file'];
+  const account = values.username;
+  if (named !== undefined && /^https?:/.test(named)) {
+    const inOrder = { url: normalizeUrl(named), cluster: url, account, caFile };
+    throw usageFailure('the URL comes before the cluster', `run: ${initCommand(inOrder)}`);
+  }
   if (isForAll && (named !== undefined || values.context !== undefined)) {
     throw usageFailure('--all is for all clusters', 'leave out CLUSTER and --context');
   }
-  const caFile = values['ca-file'];
   const ca = caFile === undefined ? undefined : readCaFile(caFile);
   const address = {
     url: normalizeUrl(url),
     ca,
+    caFile,
     cluster: named,
-    account: values.username,
+    account,
     isForAll,
   };
-  const chosen = choose((await listClusters(address)).names, address, caFile);
   const paths = kubeconfigPaths(values.kubeconfig);
+  const chosen = choose((await listClusters(address)).names, address);
   const makeCurrent = chosen.length === 1 && !values['keep-context'];
   for (const cluster of chosen) {
     const clusterData = readClusterData(
@@ -55,14 +61,13 @@ export async function initKubeconfig(words: readonly string[]): Promise<void> {
       cluster,
       ...(caFile ? ['--ca-file', resolve(caFile)] : []),
     ];
-    const account = values.username === undefined ? '' : `-${values.username}`;
     const newContext: NewContext = {
-      context: values.context ?? `${cluster}${account}`,
+      context: values.context ?? (account === undefined ? cluster : `${cluster}-${account}`),
       login: address.url,
       cluster,
       ca: ca ?? clusterData.ca,
       data: clusterData.data,
-      username: values.username,
+      username: account,
       words: values['no-cluster-info'] ? ofArguments : [],
     };
     report(newContext.context, addContext(paths, newContext, makeCurrent), makeCurrent);
@@ -85,11 +90,7 @@ export function isOnPath(path = '', platform = process.platform): boolean {
 }
 
 /** Chooses the clusters to add. @throws Failure that lists the clusters when there is a choice, or no such cluster */
-function choose(
-  names: readonly string[],
-  address: ServerAddress,
-  caFile: string | undefined,
-): readonly string[] {
+function choose(names: readonly string[], address: ServerAddress): readonly string[] {
   const { url, cluster: named, isForAll } = address;
   const list = names.join(', ');
   if (names.length === 0)
@@ -99,11 +100,10 @@ function choose(
     throw usageFailure(`${url}: it has no cluster ${named}`, `name one of ${list}`);
   }
   if (isForAll || names.length === 1) return names;
-  const withCa = caFile === undefined ? '' : ` --ca-file ${shellWord(caFile)}`;
   const takeAll = initCommand({ ...address, isForAll: true });
   throw usageFailure(
     `${url}: it has several clusters: ${list}`,
-    `name one, or add all: ${takeAll}${withCa}`,
+    `name one, or add all: ${takeAll}`,
   );
 }
 

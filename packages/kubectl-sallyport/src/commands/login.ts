@@ -53,7 +53,9 @@ export async function login(words: readonly string[]): Promise<void> {
     'password-stdin': { type: 'boolean' },
   });
   const mode = browserMode(values);
-  const allowedServer = readAllowedServer(values['allow-server']);
+  const allowed = values['allow-server'];
+  // `token` has no such option: a kubeconfig could be someone else's.
+  const allowedServer = allowed === undefined ? undefined : checkedServer(allowed);
   const source = passwordSource(true, values['password-stdin']);
   if (source?.isPrompt === false && mode !== undefined && mode !== 'no-browser') {
     throw usageFailure(
@@ -74,14 +76,6 @@ export async function login(words: readonly string[]): Promise<void> {
   await rememberServer(target, store).catch(() => undefined);
   if (allowedServer !== undefined) store.memory.allowServer(allowedServer);
   process.stdout.write(loginText(session));
-}
-
-/** Reads a server that may get the token. @throws Failure when a kubeconfig says so, which could be someone else's */
-function readAllowedServer(text: string | undefined): string | undefined {
-  if (text === undefined) return;
-  if (process.env.KUBERNETES_EXEC_INFO)
-    throw usageFailure('--allow-server is in the kubeconfig', 'run the command yourself');
-  return checkedServer(text);
 }
 
 /**

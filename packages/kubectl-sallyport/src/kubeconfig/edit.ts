@@ -1,9 +1,9 @@
-import { mkdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { realpathSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Document, isMap, isSeq, visit } from 'yaml';
 import { Failure, readFileReason, usageFailure } from '../failure.ts';
-import { createFile, replaceFile } from '../files.ts';
+import { createFile, makeFolder, replaceFile } from '../files.ts';
 import { isObject } from '../text.ts';
 import {
   type Kind,
@@ -33,7 +33,7 @@ export interface KubeconfigEntry {
  */
 export function editFile(path: string, edits: Edits): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     using _ = lock(path);
     const current = readFile(path);
     const text = withEdits(current, edits);

@@ -32,6 +32,12 @@ export function kubeconfigPaths(
   env = process.env,
   home = homedir(),
 ): readonly string[] {
+  if (path?.includes(delimiter) && !existsSync(path)) {
+    throw usageFailure(
+      `--kubeconfig: there is no file ${path}`,
+      `name one file. Only KUBECONFIG can name several, with "${delimiter}" between them`,
+    );
+  }
   if (path !== undefined) return [path];
   const listed = [
     ...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== '')),

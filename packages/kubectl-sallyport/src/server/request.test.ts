@@ -149,12 +149,12 @@ test.each([
   [
     refusedConnection,
     `${away}connect ECONNREFUSED 192.0.2.1:443`,
-    'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod',
+    'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod --ca-file ca.crt',
   ],
   [
     late,
     `${away}it did not answer in time`,
-    'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod',
+    'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod --ca-file ca.crt',
   ],
   [unknownHost, `${away}no host is called login.example.com`, 'check the spelling, and your VPN'],
   [
@@ -163,7 +163,7 @@ test.each([
     'check the clock of this machine, or ask your administrator for a new certificate',
   ],
 ])('%s is explained with how to fix it', (error, problem, fix) => {
-  const address = { url: 'https://login.example.com', ca: undefined, cluster: 'prod' };
+  const address = { url: 'https://login.example.com', cluster: 'prod', caFile: 'ca.crt' };
   expect(explain(address, error)).toEqual([problem, fix]);
 });
 

@@ -6,6 +6,8 @@ import { shellWord } from '../text.ts';
 /** A request needs this of the login server. All but `url` and `ca` is for messages alone. */
 export interface ServerAddress extends Pick<Target, 'url' | 'ca' | 'account'> {
   readonly cluster?: string | undefined;
+  /** The path that `--ca-file` of `init` has. */
+  readonly caFile?: string | undefined;
   /** Whether all clusters of this server are meant. */
   readonly isForAll?: boolean;
 }
@@ -104,7 +106,7 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
       ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
     return [
       `${url}: can't verify its certificate (${code}): it was issued by ${reason}`,
-      `ask your administrator for its CA file, then run: ${initCommand(address)} --ca-file FILE`,
+      `ask your administrator for its CA file, then run: ${initCommand({ ...address, caFile: 'FILE' })}`,
     ];
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(url, error);
@@ -153,11 +155,18 @@ function wordsOfTls(error: unknown): string | undefined {
 }
 
 /** Returns the command that adds the clusters of an address to the kubeconfig, for a message. */
-export function initCommand({ url, cluster, account, isForAll = false }: ServerAddress): string {
+export function initCommand({
+  url,
+  cluster,
+  account,
+  caFile,
+  isForAll = false,
+}: ServerAddress): string {
   const words = [
     ...(cluster === undefined ? [] : [shellWord(cluster)]),
     ...(isForAll ? ['--all'] : []),
     ...(account === undefined ? [] : ['--username', shellWord(account)]),
+    ...(caFile === undefined ? [] : ['--ca-file', shellWord(caFile)]),
   ];
   return ['kubectl sallyport init', url, ...words].join(' ');
 }
