@@ -54,7 +54,8 @@ export function setUpIssuer(
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
   const toPaste = (...args: readonly string[]) =>
     commandLine(context, [...args, ...authenticatorArgs]);
-  return { config, authenticator, nameUser, toPaste };
+  const checkCommand = commandLine(context, ['check']);
+  return { config, authenticator, nameUser, toPaste, checkCommand };
 }
 
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
@@ -169,6 +170,12 @@ function limitIssuer(
   { signal, wait, limitEach }: Interrupt,
   setup: IssuerSetup,
 ) {
+  const describeCall = (error: unknown, failure: string, secrets?: readonly string[]) => {
+    const described = describeProblem(setup, error, failure, secrets);
+    if (described.fix !== undefined || signal.aborted) return described;
+    const fix = `make its backend answer, and run the command again. To see whether it answers, run: ${setup.checkCommand}`;
+    return new FixableError(described.problem, fix);
+  };
   async function* reportErrors<Item>(
     list: () => AsyncIterable<Item>,
     failure: string,
@@ -177,7 +184,7 @@ function limitIssuer(
     try {
       yield* limitEach(list());
     } catch (error) {
-      throw describeProblem(setup, error, failure, secrets);
+      throw describeCall(error, failure, secrets);
     }
   }
   return {
@@ -185,7 +192,7 @@ function limitIssuer(
       try {
         return await wait(() => issuer.create(request, signal));
       } catch (error) {
-        if (!signal.aborted) throw describeProblem(setup, error, 'could not make the token');
+        if (!signal.aborted) throw describeCall(error, 'could not make the token');
         // The issuer's own errors say whether a token may be left behind. Here it was interrupted, and could not say so.
         const look = setup.toPaste('token', 'list', '--user', request.user.username);
         const { problem } = describeProblem(setup, error, 'might have made the token');

@@ -20,7 +20,7 @@ const ways = (name: string) => `start that Redis, or correct cache.redis, and ru
     kubectl -n sallyport scale deployment sallyport --replicas=0
     # all ways, and how long each takes: docs/block-and-revoke.md#while-redis-is-down
 `;
-const hideConfig = (text: string) => text.replace(/--config \S+/, '--config CONFIG');
+const hideConfig = (text: string) => text.replaceAll(/--config \S+/g, '--config CONFIG');
 const start = '\n  fix: start that Redis, or correct cache.redis, and run the command again\n';
 
 const user = ['--user', "robot:o'ci"];

@@ -41,7 +41,9 @@ describe('revoke', () => {
     const { code, stdout, stderr } = await revoke(['--user', 'robot:jane']);
     expect([code, await calls()]).toEqual([1, 'closed\n']);
     expect(stdout).toMatch(/^revoked abcdef001100 .*\n1 token revoked\.\nWithout /);
-    expect(stderr).toMatch(/ could not revoke everything: the store is away: start it\n$/);
+    expect(stderr).toMatch(
+      / could not revoke everything: the store is away: start it\n {2}fix: make its backend answer, and run the command again\. To see whether it answers, run: sallyport check --config \S+\n$/,
+    );
   });
 
   test('an error while a digest is completed: nothing is revoked, and that is said', async () => {
@@ -49,7 +51,7 @@ describe('revoke', () => {
     const { code, stdout, stderr } = await revoke(['--digest', 'abcdef0011']);
     expect([code, stdout, await stored()]).toEqual([1, '', tokens]);
     expect(stderr).toMatch(
-      /^sallyport: nothing is revoked: .* could not list its tokens: the store is away: start it\n {2}fix: make its store answer, and run the command again\n$/,
+      /^sallyport: nothing is revoked: .* could not list its tokens: the store is away: start it\n {2}fix: make its backend answer, and run the command again\. To see whether it answers, run: sallyport check --config \S+\n$/,
     );
   });
 
@@ -59,6 +61,8 @@ describe('revoke', () => {
     });
     const { code, stdout, stderr } = await revoke(['--token'], randomToken());
     expect([code, stdout]).toEqual([1, expect.stringMatching(/^0 tokens revoked\.\n/)]);
-    expect(stderr).toMatch(/: the plugin's message is hidden because it contains a secret\n$/);
+    expect(stderr).toMatch(
+      /: the plugin's message is hidden because it contains a secret\n {2}fix: make its backend answer, .*\n$/,
+    );
   });
 });

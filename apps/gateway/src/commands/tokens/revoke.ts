@@ -135,8 +135,7 @@ async function completeSubject(
       }
     });
   await Promise.all(issuers.map(collect)).catch((error: unknown) => {
-    const { message, fix = 'make its store answer, and run the command again' } =
-      describeError(error);
+    const { message, fix } = describeError(error);
     throw new FixableError(`nothing is revoked: ${message}`, fix, { cause: error });
   });
   const name = completeDigest(digits, users);

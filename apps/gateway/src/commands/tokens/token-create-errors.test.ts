@@ -11,7 +11,7 @@ describe('token create', () => {
     expect([code, stdout, await calls()]).toEqual([1, '', 'closed\n']);
     expect(stderr).toContain(`sallyport: ${config}:`);
     expect(stderr).toMatch(
-      /: authenticators\[0\]: authenticator robots \(.*\) could not make the token: the store is away: start it\n$/,
+      /: authenticators\[0\]: authenticator robots \(.*\) could not make the token: the store is away: start it\n {2}fix: make its backend answer, and run the command again\. To see whether it answers, run: sallyport check --config \S+\n$/,
     );
   });
 
@@ -27,7 +27,7 @@ describe('token create', () => {
     const { code, stderr } = await run(create);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /could not make the token: the plugin's message is hidden because it contains a secret\n$/,
+      /could not make the token: the plugin's message is hidden because it contains a secret\n {2}fix: make its backend answer, and run the command again\. To see whether it answers, run: sallyport check --config \S+\n$/,
     );
   });
 });

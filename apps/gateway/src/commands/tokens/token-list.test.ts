@@ -169,7 +169,9 @@ describe('token list', () => {
     });
     const { code, stdout, stderr } = await run(['list']);
     expect([code, stdout, await calls()]).toEqual([1, '', 'closed\n']);
-    expect(stderr).toMatch(/ could not list its tokens: the store is away: start it\n$/);
+    expect(stderr).toMatch(
+      / could not list its tokens: the store is away: start it\n {2}fix: make its backend answer, and run the command again\. To see whether it answers, run: sallyport check --config \S+\n$/,
+    );
   });
 
   test('what others wrote into a name can’t play tricks on the terminal', async () => {
