@@ -133,30 +133,51 @@ test('what was written as a session, and what was not, differ where our keys ope
   expect(stateOf({})).toBe('refused by policy');
 });
 
-test.each([
-  ['all', 'lacks a second factor'],
-  [{ groups: ['admins'] }, 'good, unless a second factor is required'],
-  ['none', 'good'],
-] as const)(
-  'a session without a second factor, where one is required of %j, is %s',
-  (required, state) => {
+describe('a session', () => {
+  const session = {
+    ...{ authenticator: 'corp', username: 'jane', name: 'corp:jane', address: '192.0.2.1' },
+    ...{ since: 0, until: now },
+  };
+  /** Says the state of a session, in a config with these changes in `login`. */
+  const findState = (changes: object, sessionChanges: object = {}, more: object = {}) => {
     const sessionConfig = config('ts');
-    const login = { ...sessionConfig.login, authenticators: ['corp'], secondFactor: { required } };
+    const usualLogin = { ...sessionConfig.login, authenticators: ['corp'], clusters: {} };
+    const login = { ...usualLogin, providers: {}, ...changes };
     const { nameUser } = setUpIssuer(
       createTestContext(),
       { ...sessionConfig, cache: {}, login } as unknown as GatewayConfig,
       sessionConfig.authenticators[0] as never,
     );
-    const session = {
-      ...{ authenticator: 'corp', username: 'jane', name: 'corp:jane', address: '192.0.2.1' },
-      ...{ since: 0, until: now },
-    };
-    const token = issued({ session: createSessionTexts([]).write(digest, session) });
-    expect(seeToken(token, nameUser, now).state).toBe(state);
-    const ended = { ...token, expiresAt: past };
-    expect(seeToken(ended, nameUser, now).state).toBe('expired');
-  },
-);
+    const text = createSessionTexts([]).write(digest, { ...session, ...sessionChanges });
+    return seeToken({ ...issued({ session: text }), ...more }, nameUser, now).state;
+  };
+
+  test.each([
+    ['all', 'lacks a second factor'],
+    [{ groups: ['admins'] }, 'good, unless a second factor is required'],
+    ['none', 'good'],
+  ] as const)('without a second factor, where one is required of %j, is %s', (required, state) => {
+    const secondFactor = { secondFactor: { required } };
+    expect(findState(secondFactor)).toBe(state);
+    expect(findState(secondFactor, {}, { expiresAt: past })).toBe('expired');
+  });
+
+  const prod = { cluster: 'prod', audience: 'a' };
+  const okta = { provider: { name: 'okta', issuer: 'https://i', clientId: 'c' } };
+  test.each<{ state: string; changes: object; sessionChanges?: object }>([
+    { state: 'its authenticator is not in login', changes: { authenticators: ['lab'] } },
+    { state: 'its cluster is not in login.clusters', changes: { clusters: { prod } } },
+    { state: 'good', changes: { clusters: { prod } }, sessionChanges: prod },
+    { state: 'its provider is not in login', changes: {}, sessionChanges: okta },
+    {
+      state: 'good',
+      changes: { authenticators: [], providers: { okta: { authenticator: 'corp' } } },
+      sessionChanges: okta,
+    },
+  ])('is $state with $changes', ({ state, changes, sessionChanges }) => {
+    expect(findState(changes, sessionChanges)).toBe(state);
+  });
+});
 
 describe('as JSON', () => {
   const parsed = (more: Partial<IssuedToken>, nameUser = passes) =>

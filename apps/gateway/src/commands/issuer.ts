@@ -11,6 +11,7 @@ import { FixableError, nearest, placed } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createIdentityPolicy, type NamedUser } from '../engine/chain/identity-policy.ts';
 import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
+import { isForCluster } from '../engine/sessions/with-sessions.ts';
 import { createFactorPolicy, type FactorState } from '../login/factors/policy.ts';
 import {
   closeMade,
@@ -65,6 +66,8 @@ interface TokenSession {
   readonly session?: Session;
   /** None of the sealing keys of this config opens it. */
   readonly isSealedElsewhere?: boolean;
+  /** Why reviews refuse the session, whatever its user is. */
+  readonly refusal?: ReturnType<typeof findRefusal>;
   readonly factorState?: FactorState;
 }
 
@@ -80,11 +83,30 @@ function createSessionNaming(
     const session =
       issued === undefined || text === undefined ? undefined : texts.read(issued.digest, text);
     // Only the directory knows the groups of the user.
-    if (session !== undefined)
-      return { user, session, factorState: factorPolicy.findState(session, undefined) };
+    if (session !== undefined) {
+      const refusal = findRefusal(session, login);
+      return { user, session, refusal, factorState: factorPolicy.findState(session, undefined) };
+    }
     const violation = { rule: 'the session was not written by a gateway with these sealing keys' };
     return { user, violation, isSealedElsewhere: text !== undefined };
   };
+}
+
+/** Says why reviews refuse a session whatever its user is: what it was made with is not in the config now. */
+function findRefusal(
+  session: Session,
+  { clusters, authenticators, providers }: NonNullable<GatewayConfig['login']>,
+) {
+  if (!isForCluster(session, clusters)) return 'its cluster is not in login.clusters';
+  const { authenticator, provider } = session;
+  const isInLogin =
+    provider === undefined
+      ? authenticators.includes(authenticator)
+      : providers[provider.name]?.authenticator === authenticator;
+  if (isInLogin) return undefined;
+  return provider === undefined
+    ? 'its authenticator is not in login'
+    : 'its provider is not in login';
 }
 
 type IssuersConfig = Pick<GatewayConfig, 'file' | 'authenticators' | 'login'>;
@@ -223,7 +245,12 @@ export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: numb
 /** Returns the state of a token. If several apply, the state that no edit of the config changes comes first. */
 function findState(
   { revoked, expiresAt, notBefore }: IssuedToken,
-  { violation, isSealedElsewhere = false, factorState = 'good' }: ReturnType<NameTokenUser>,
+  {
+    violation,
+    isSealedElsewhere = false,
+    refusal,
+    factorState = 'good',
+  }: ReturnType<NameTokenUser>,
   now: number,
 ) {
   if (revoked !== undefined) return 'revoked';
@@ -231,7 +258,7 @@ function findState(
   if (isSealedElsewhere) return 'sealed with other keys';
   if (violation !== undefined) return 'refused by policy';
   if (notBefore !== undefined && notBefore.getTime() > now) return 'not yet valid';
-  return factorState;
+  return refusal ?? factorState;
 }
 
 /**

@@ -140,7 +140,7 @@ async function readEnds(
   const userSessions = sessions.flatMap(({ session, state }) =>
     session?.authenticator === authenticator.name &&
     session.provider === undefined &&
-    state !== 'lacks a second factor'
+    state.startsWith('good')
       ? [session]
       : [],
   );

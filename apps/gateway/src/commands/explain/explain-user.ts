@@ -26,6 +26,7 @@ import {
   factorsJson,
   lackingLines,
   readFactors,
+  withKnownState,
 } from './factors-of-user.ts';
 
 type UserOptions = ReadOptions & { readonly exact?: boolean };
@@ -195,7 +196,12 @@ function userFactsJson(
     lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
     secondFactors: factorsJson(context, factors),
     sessions: list
-      ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) }
+      ? {
+          count: list.length,
+          ...(newest && {
+            newest: toJson(withKnownState(factors, newest), login?.sessions ?? ''),
+          }),
+        }
       : null,
     audit: 'value' in audit ? audit.value.lines : null,
     unread: Object.fromEntries(problems),

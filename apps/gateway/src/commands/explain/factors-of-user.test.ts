@@ -3,7 +3,13 @@ import type { FactorRecord } from '../../login/factors/factor-record.ts';
 import { maxWrongCodes } from '../../login/factors/second-factor.ts';
 import { createTestContext } from '../../testing/command-context.ts';
 import type { SeenToken } from '../issuer.ts';
-import { type FactorsOfUser, factorLines, factorsJson, lackingLines } from './factors-of-user.ts';
+import {
+  type FactorsOfUser,
+  factorLines,
+  factorsJson,
+  lackingLines,
+  withKnownState,
+} from './factors-of-user.ts';
 
 const user = { authenticator: 'corp', username: 'jane', name: 'corp:jane' };
 const app = { id: 'a', name: 'phone', addedAt: 1, secret: 'top secret', lastStep: 7 };
@@ -156,4 +162,23 @@ test('a session without the factor that is required now is said to be refused', 
   ]);
   expect(lackingLines(of(false), all)).toEqual([]);
   expect(lackingLines({ problem: 'down' }, all)).toEqual([]);
+});
+
+test.each([
+  { name: 'is required', factor: { isRequired: true }, state: 'lacks a second factor' },
+  { name: 'is not required', factor: { isRequired: false }, state: 'good' },
+  {
+    name: 'may be required by groups that are not known',
+    factor: { isRequired: false, isGuess: true as const },
+    state: 'good, unless a second factor is required',
+  },
+])('the state of a session whose user has no second factor, where one $name', (row) => {
+  const { factor, state } = row;
+  const session = { ...({} as NonNullable<SeenToken['session']>), authenticator: 'corp' };
+  const unsure = 'good, unless a second factor is required';
+  const token = { ...({} as SeenToken), session, state: unsure } as const;
+  const value = [{ authenticator: 'corp', record, isForeign: false, ...factor }];
+  expect(withKnownState({ value }, token).state).toBe(state);
+  expect(withKnownState({ problem: 'down' }, token).state).toBe(unsure);
+  expect(withKnownState({ value }, { ...token, state: 'expired' }).state).toBe('expired');
 });

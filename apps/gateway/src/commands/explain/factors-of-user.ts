@@ -25,6 +25,8 @@ interface FactorOfUser {
   readonly record: FactorRecord | undefined;
   /** A record is there that no gateway with these sealing keys wrote for this user. */
   readonly isForeign: boolean;
+  /** The groups of the user are not known, and a second factor may be required by them. */
+  readonly isGuess?: true;
 }
 
 /** What is known of the second factors of a user. Undefined: the config has none. */
@@ -81,6 +83,7 @@ function findFactorsWithoutPerson(
       isRequired: isRequired(authenticator),
       record,
       isForeign: record === undefined,
+      isGuess: true,
     }));
 }
 
@@ -127,6 +130,17 @@ export function lackingLines(
   return [
     `${subject} made without the second factor that is required now, so every review refuses ${pronoun}`,
   ];
+}
+
+/** Adds to the state of a session whether its user must have a second factor, which lists of tokens do not know. */
+export function withKnownState(factors: FactorsOfUser, token: SeenToken): SeenToken {
+  if (token.state !== 'good, unless a second factor is required') return token;
+  if (factors === undefined || 'problem' in factors) return token;
+  const factor = factors.value.find(
+    ({ authenticator, isGuess }) => authenticator === token.session?.authenticator && !isGuess,
+  );
+  if (factor === undefined) return token;
+  return { ...token, state: factor.isRequired ? 'lacks a second factor' : 'good' };
 }
 
 function stateText({ record, isRequired }: FactorOfUser, invite: string): string {

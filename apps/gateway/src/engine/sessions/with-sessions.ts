@@ -107,8 +107,8 @@ export function withSessions(
  * Says whether a session is for a cluster of the config. If there are clusters, an older session without one is refused: it
  * would be valid for all.
  */
-function isForCluster(
-  { cluster, audience }: Session,
+export function isForCluster(
+  { cluster, audience }: Pick<Session, 'cluster' | 'audience'>,
   clusters: SessionDependencies['clusters'],
 ): boolean {
   if (Object.keys(clusters).length === 0) return true;
