@@ -3,6 +3,7 @@ import { Command, type Option } from 'commander';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
   addressOption,
+  audienceOption,
   digestOption,
   jtiOption,
   jtiText,
@@ -148,6 +149,15 @@ describe('a text', () => {
     expect(parse(textOption('--user <name>', ''), '--user', ' jane')).toBe(' jane');
     const groups = repeatableOption('--group <group>', '');
     expect(parse(groups, '--group', 'dev', '--group', 'qa')).toEqual(['dev', 'qa']);
+  });
+
+  test('with a comma is not an audience', () => {
+    expect(() => parse(audienceOption(''), '--audience', 'a, b c')).toThrow(
+      wrongUsage(
+        `--audience: "a, b c" has a comma, and an audience of kube-apiserver has none: write --audience a --audience 'b c'`,
+      ),
+    );
+    expect(parse(audienceOption(''), '--audience', 'a', '--audience', 'b')).toEqual(['a', 'b']);
   });
 
   test.each(['', ' '])('%j is wrong usage, in a list too', (text) => {

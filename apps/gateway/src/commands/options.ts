@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { durationText, parseDuration } from '@sallyport/plugin-kit';
 import { Option } from 'commander';
+import { shellQuoted } from '../base/shell-quoted.ts';
 import { parseListen } from '../config/listen.ts';
 import type { CommandContext } from './context.ts';
 import { UsageError } from './output.ts';
@@ -103,13 +104,31 @@ export function isRepeatable(created: Option): boolean {
  * Creates an option with a text that may be given several times. A list of commander (`<name...>`) also takes the words that follow,
  * such as a token that someone typed, which is then printed as a value.
  */
-export function repeatableOption(flags: string, description: string): Option {
+export function repeatableOption(
+  flags: string,
+  description: string,
+  parse = (text: string) => text,
+): Option {
   const created = new Option(flags, `${description}; repeatable`);
   repeatable.add(created);
   return created.argParser<readonly string[]>((text, values = []) => [
     ...values,
-    requireText(created, text),
+    requireText(created, parse(text)),
   ]);
+}
+
+/** Creates `--audience`. It refuses a list, as `--api-audiences` of kube-apiserver has it: no audience there contains a comma. */
+export function audienceOption(description: string): Option {
+  return repeatableOption('--audience <audience>', description, (text) => {
+    if (!text.includes(',')) return text;
+    const audiences = text
+      .split(',')
+      .map((audience) => `--audience ${shellQuoted(audience.trim())}`);
+    throw new UsageError(
+      `--audience: ${JSON.stringify(text)} has a comma, and an audience of kube-apiserver has none`,
+      `write ${audiences.join(' ')}`,
+    );
+  });
 }
 
 /** Refuses an empty text: a script leaves it where a variable is not set. */

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { addressOption, option, repeatableOption, textOption } from '../options.ts';
+import { addressOption, audienceOption, option, repeatableOption, textOption } from '../options.ts';
 import type { Program } from './program.ts';
 
 /** Adds the commands that make a config, and run the gateway. */
@@ -74,8 +74,7 @@ export function addCheckVerbs({ program, add }: Program): void {
       option.exact,
       option.config,
       option.output,
-      repeatableOption(
-        '--audience <audience>',
+      audienceOption(
         'audience of the review (default: server.apiAudiences). Name the --api-audiences of kube-apiserver, or else its --service-account-issuer',
       ).conflicts('user'),
     ],

@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import {
+  audienceOption,
   byOption,
   digestOption,
   option,
@@ -14,7 +15,7 @@ const uid = textOption(
   '--uid <uid>',
   'Kubernetes UID: a stable ID, in case the username is reused',
 );
-const audience = repeatableOption('--audience <audience>', 'audience that the token is for');
+const audience = audienceOption('audience that the token is for');
 const issuer = textOption(
   '--authenticator <name>',
   'authenticator that issues the tokens (required if the config has several)',
