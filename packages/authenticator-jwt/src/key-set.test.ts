@@ -221,7 +221,9 @@ test('a certificate is checked, whatever the environment says', async () => {
 
 test('a discovery document of another issuer, or with more keys than allowed, is not used', async () => {
   const other = openKeys({}, { issuer: `${provider.url}/` });
-  await expect(other.keys.current(signal)).rejects.toEqual(unavailable('names another issuer'));
+  await expect(other.keys.current(signal)).rejects.toEqual(
+    unavailable(`names the issuer "${provider.url}"`),
+  );
   provider.rotate([first, await newKey('second')]);
   const { keys } = openKeys({ maxKeys: 1 });
   await expect(keys.current(signal)).rejects.toEqual(

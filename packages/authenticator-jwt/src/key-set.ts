@@ -329,7 +329,9 @@ function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeys
   const { success, data } = discoverySchema.safeParse(document);
   if (!success) throw fail('is not a discovery document: it needs issuer and jwks_uri');
   if (data.issuer !== issuer)
-    throw fail('names another issuer than issuer.url, which must be the same byte for byte');
+    throw fail(
+      `names the issuer ${JSON.stringify(data.issuer.slice(0, 200))}, and issuer.url must be the same byte for byte: write it there if you trust it`,
+    );
   const { jwks_uri: jwksUri, id_token_signing_alg_values_supported: algorithms } = data;
   const url = URL.parse(jwksUri);
   if (url?.protocol !== 'https:' || url.username || url.password)

@@ -101,7 +101,8 @@ export const nodeUnreachable: RedisProblemDetail = {
 
 const noDatabase: RedisProblemDetail = {
   kind: 'server',
-  problem: 'it has no database with this number: check database here, and databases in redis.conf',
+  problem:
+    'it has no database with this number: write a lower one in url or database, or raise databases in redis.conf',
 };
 
 const noCluster: RedisProblemDetail = {
@@ -205,7 +206,7 @@ export function describeProblem(error: unknown, terms: ProblemTerms): RedisProbl
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
   if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
   if (error instanceof WireError) {
-    const problem = `it sent ${error.problem}, and the connection was ended: is this the port of a Redis, and what is between?`;
+    const problem = `it sent ${error.problem}, and the connection was ended: check that this is the port of a Redis, and that no proxy is between`;
     return { kind: 'connection', problem };
   }
   const { message } = error;

@@ -42,7 +42,7 @@ const notRedis = 'bytes that are not the Redis protocol';
 const tooBig = 'an answer that is too big';
 
 const problem = (sent: string) =>
-  `it sent ${sent}, and the connection was ended: is this the port of a Redis, and what is between?`;
+  `it sent ${sent}, and the connection was ended: check that this is the port of a Redis, and that no proxy is between`;
 
 /** Reads once, whatever the outcome, then waits for the next connection. */
 async function provoke(server: TcpServer, started: Opened): Promise<void> {

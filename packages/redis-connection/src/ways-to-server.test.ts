@@ -71,7 +71,7 @@ describe('a database', () => {
     const noise = listenForNoise();
     await using started = await open({ url: redis.url, database: 9_999 });
     const problem =
-      'not connected: it has no database with this number: check database here, and databases in redis.conf';
+      'not connected: it has no database with this number: write a lower one in url or database, or raise databases in redis.conf';
     for (let count = 0; count < 5; count += 1) {
       const error = await errorOf(started.read(key));
       expect(error).toMatchObject({ name: 'RedisProblem', message: `${redis.url}: ${problem}` });

@@ -44,6 +44,12 @@ describe('problems of plugins name the authenticator, the package and the fix', 
       ],
     },
     {
+      name: 'another word than the only one',
+      schema: "z.object({ on: z.enum(['MatchAny'], { error: 'must be MatchAny' }) })",
+      options: '{ on: MatchAll }',
+      problems: [expect.stringMatching(/must be MatchAny: write MatchAny$/)],
+    },
+    {
       name: 'what the branches of a union allow',
       schema: 'z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })',
       options: '{ a: 1 }',

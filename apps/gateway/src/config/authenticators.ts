@@ -154,7 +154,9 @@ async function validateOptions(
 /** Proposes one of the words that an option takes. The schema of the plugin does not repeat what is written. */
 function proposeWord(words: string): string | undefined {
   const [, word] = /^must be ([\w-]+) or [\w -]+$/.exec(words) ?? [];
-  return word && `write one of these, such as ${word}`;
+  if (word !== undefined) return `write one of these, such as ${word}`;
+  const [, soleWord] = /^must be ([\w-]+)$/.exec(words) ?? [];
+  return soleWord && `write ${soleWord}`;
 }
 
 /** Words a missing value. @param words the words of the schema. Zod's say in its own terms that the value is missing */

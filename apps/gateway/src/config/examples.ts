@@ -38,12 +38,31 @@ export function addExample(schema: JsonSchema, problem: Problem): Problem {
     const entry = writeExample(schema, [...path, 0]);
     return entry.startsWith('{') ? { ...problem, fix: `write for example [${entry}]` } : problem;
   }
+  const listedEntry = writeListedEntry(schema, path);
+  if (listedEntry !== undefined)
+    return { ...problem, fix: `write a name before it: ${listedEntry}` };
+  const word = examples[String(path.at(-1))];
+  if (message === 'must be a string' && fix?.startsWith('write one') && word !== undefined)
+    return { ...problem, fix: `${fix}, such as ${word}` };
   if (fix !== undefined) return problem;
+  if (message === 'is missing' && path.at(-1) === 'use')
+    return {
+      ...problem,
+      fix: 'add use with the plugin of its options: static, ldap, redis, jwt or webhook',
+    };
   const example = writeExample(schema, path);
   if (message === 'is missing') return { ...problem, fix: `add ${example}` };
   return message === 'must be keys and values'
     ? { ...problem, fix: `write for example ${example}` }
     : problem;
+}
+
+/** Writes a map of names and entries, if a key of an entry is in the place of a name. */
+function writeListedEntry(schema: JsonSchema, path: Path): string | undefined {
+  const parent = findSchema(schema, path.slice(0, -1));
+  const entry = isObject(parent.additionalProperties) ? parent.additionalProperties : {};
+  const isKey = isObject(entry.properties) && Object.hasOwn(entry.properties, String(path.at(-1)));
+  return isKey ? writeExample(schema, path.slice(0, -1)) : undefined;
 }
 
 /** Writes a key with a value that its schema accepts. An entry of a list has no key. */

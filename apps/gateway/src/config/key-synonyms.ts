@@ -238,6 +238,10 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
   ['config settings params parameters', 'options'],
   ['id', ['use', 'did you mean name?']],
   ['mfa 2fa twofactor otp totp', 'secondFactor: { required: all, methods: [totp] }'],
+  [
+    'map rename mapping mappings',
+    ['allow', 'remove it: groups keep their names after groups.prefix. Bind those in RBAC'],
+  ],
   ['include includes match whitelist allowlist allowed', 'allow: [k8s-*]'],
   [
     'exclude deny denylist blacklist',

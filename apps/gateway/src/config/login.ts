@@ -39,19 +39,20 @@ function parsePublicUrl(input: unknown): ParseResult<string> {
   const url = URL.parse(text);
   // The origin has neither a user nor a password.
   const { origin, port } = URL.parse(`https://${text.replace(/^\w+:\/\//, '')}`) ?? anOrigin;
-  const fix = `write ${origin}${port === '' ? ', with its port unless that is 443' : ''}`;
+  const host = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+  const isLocal = url?.protocol === 'http:' && isLoopback(host);
+  const fix = `write ${isLocal ? url.origin : origin}${port === '' ? ', with its port unless that is 443' : ''}`;
   if (/[,*]/.test(text)) {
     const [, host = 'login.example.com'] = /^(?:https?:\/\/)?([\w.:-]+),/.exec(text) ?? [];
     return { problem: 'must be one URL with one host', fix: `write https://${host}` };
   }
   if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
   if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (host === '0.0.0.0' || host === '::') {
     const callableFix = fix.replace(url.hostname, 'login.example.com');
     return { problem: 'has an address that no client can call', fix: callableFix };
   }
-  if (url.protocol === 'http:' && !isLoopback(host))
+  if (url.protocol === 'http:' && !isLocal)
     return { problem: 'passwords would cross the network in clear', fix };
   return { value: url.origin };
 }
@@ -131,9 +132,13 @@ const provider = z.strictObject({
     .default(['openid'])
     .refine((scopes) => scopes.includes('openid'), 'must contain openid: add it')
     .describe('Scopes that are asked for. They must contain `openid`.'),
-  prompt: textKey(
-    '`prompt` of the request, such as `select_account` or `login`. Default: none.',
-  ).exactOptional(),
+  prompt: filledText
+    .regex(
+      /^(?!none$)/,
+      'must not be none, which lets the provider show no page: remove it, or write login or select_account',
+    )
+    .exactOptional()
+    .describe('`prompt` of the request, such as `select_account` or `login`. Default: none.'),
   ttl: duration(
     'Maximum lifetime of a session of this provider. Default: `login.ttl`, and at most 8h if the authenticator has no `directory`, since no one checks the account then.',
     { max: '30d' },
@@ -169,9 +174,15 @@ export const loginSchema = z
       .exactOptional()
       .meta({ default: defaultTitle })
       .describe('Name at the top of the pages in a browser, such as `Example Corp`.'),
-    logo: textKey(
-      'PNG or SVG file of at most 32 KiB, which the pages show in place of the title. In dark mode it has a white background.',
-    ).exactOptional(),
+    logo: filledText
+      .regex(
+        /^(?!https?:)/i,
+        'must be a file, since pages load nothing from other servers: download it, and write its path',
+      )
+      .exactOptional()
+      .describe(
+        'PNG or SVG file of at most 32 KiB, which the pages show in place of the title. In dark mode it has a white background.',
+      ),
     providers: z
       .record(providerName, provider)
       .default({})

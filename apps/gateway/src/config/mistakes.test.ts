@@ -27,7 +27,8 @@ describe('one mistake is one error, and it has a fix', () => {
     {
       mistake: 'no plugin',
       text: 'authenticators: [{ name: a }]',
-      problem: '1:18: authenticators[0].use: is missing: add use: static',
+      problem:
+        '1:18: authenticators[0].use: is missing: add use with the plugin of its options: static, ldap, redis, jwt or webhook',
     },
     {
       mistake: 'no authenticators',
@@ -66,7 +67,31 @@ describe('one mistake is one error, and it has a fix', () => {
     {
       mistake: 'a negative number',
       text: `lockout: { maxFailures: -1 }\n${entry}`,
-      problem: '1:25: lockout.maxFailures: must be at least 1: write 1 or more',
+      problem:
+        "1:25: lockout.maxFailures: must be at least 1: this guard is always on: write a number below the directory's own limit, or 1000 if it locks no accounts",
+    },
+    {
+      mistake: 'a number of the gateway that is too small',
+      text: `authenticators: [{ name: a, use: ./empty.js, maxConcurrent: 0 }]`,
+      problem: '1:61: authenticators[0].maxConcurrent: must be at least 1: write 1 or more',
+    },
+    {
+      mistake: 'a cluster without a name',
+      text: `authenticators: [{ name: a, use: ./empty.js }, { name: s, use: ./issuer.js }]\nlogin: { publicUrl: https://a, sessions: s, authenticators: [a], clusters: { server: 'https://a' } }`,
+      problem:
+        '2:86: login.clusters.server: must be keys and values: write a name before it: clusters: { NAME: { audience: https://kubernetes.default.svc.cluster.local, server: https://prod.example.com:6443 } }',
+    },
+    {
+      mistake: 'keys in place of the name of an authenticator',
+      text: `${entry}\nlogin: { publicUrl: https://a, authenticators: [a], sessions: { authenticator: a } }`,
+      problem:
+        '2:63: login.sessions: must be a string: write one value, without brackets or keys, such as sessions',
+    },
+    {
+      mistake: 'braces in a list without quotes',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: [(uid={username})] } }]',
+      problem:
+        '1:68: is not valid YAML here: put a value that contains [ ] { } : or # in quotes; check brackets and indentation',
     },
     {
       mistake: 'a key of another section',
@@ -195,6 +220,7 @@ describe('one mistake is one error, and it has a fix', () => {
   ])('$mistake', async ({ text, problem }) => {
     await using folder = await folderWithProbe(probe);
     await folder.write('empty.js', pluginSource('z.strictObject({})'));
+    await folder.write('issuer.js', pluginSource('z.strictObject({})', 'createTokenIssuer() {}'));
     const problems = await folder.problems(text);
     expect(problems).toEqual([expect.stringContaining(`gateway.yaml:${problem}`)]);
   });

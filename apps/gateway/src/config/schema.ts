@@ -331,9 +331,20 @@ export const fileSchema = z.strictObject({
   lockout: section(
     'Keeps a directory from locking accounts, for plugins that send passwords to one.',
     {
-      maxFailures: positiveKey(
-        "Wrong passwords per user in `window`. After that, no password of this user is sent to the directory. Set it below the directory's own limit.",
-      ).default(3),
+      maxFailures: z
+        .int()
+        .superRefine((count, context) => {
+          const params = {
+            problem: 'must be at least 1: this guard is always on',
+            fix: "write a number below the directory's own limit, or 1000 if it locks no accounts",
+          };
+          if (count < 1) context.addIssue({ code: 'custom', params });
+        })
+        .meta({ minimum: 1 })
+        .describe(
+          "Wrong passwords per user in `window`. After that, no password of this user is sent to the directory. Set it below the directory's own limit.",
+        )
+        .default(3),
       window: duration(
         'How long a wrong password counts. In this time, the same wrong password is sent only once.',
       ).prefault('10m'),

@@ -113,7 +113,10 @@ export function reviewRules({ login, authenticators }: FileConfig): Rule[] {
           fix: 'remove this key',
           at: 'key',
         } as const;
+      const isNamed = (name: string) => authenticators.some((entry) => entry.name === name);
       const isUsed =
+        // A name that no authenticator has may be its own, mistyped.
+        login?.authenticators.every(isNamed) === false ||
         login?.authenticators.includes(authenticator.name) === true ||
         authenticators.some(({ directory }) => directory?.authenticator === authenticator.name);
       if (isUsed) return undefined;

@@ -185,6 +185,11 @@ describe('`reviews: false` is refused', () => {
     expect(await problems(written)).toContainEqual(expect.stringContaining(expected));
   });
 
+  test('but not next to a name that may be its own, mistyped', async () => {
+    const found = await problems({ corp: ', reviews: false', login: 'authenticators: [crop]' });
+    expect(found).toEqual([expect.stringContaining('did you mean corp?')]);
+  });
+
   test('for sessions even where it is a directory of others, and no other use would help', async () => {
     await using folder = await folderWithProbe();
     const text = yaml({ sessions: ', reviews: false' }).replace(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { folderWithProbe, yaml } from './testing/config-folder.ts';
+import type { LoginConfig } from './types.ts';
 import { unlikelyValues } from './unlikely.ts';
 
 function found(written: object): string[] {
@@ -7,6 +8,49 @@ function found(written: object): string[] {
     ({ path, message }) => `${path.join('.')}: ${message}`,
   );
 }
+
+const login = (written: object) => {
+  const { providers, ...others } = { providers: {}, ...written };
+  const settings = { ttl: 3_600_000, idle: 7_200_000, revalidate: 300_000, providers, ...others };
+  return settings as unknown as LoginConfig;
+};
+
+test.each([
+  { keys: { idle: 7_200_000 }, expected: ['login.idle: 7200000 has no effect'] },
+  { keys: { revalidate: 3_600_001 }, expected: ['login.revalidate: 3600001 has no effect'] },
+  {
+    keys: { providers: { sso: { ttl: 3_600_001 } } },
+    expected: ['login.providers.sso.ttl: 3600001 has no effect'],
+  },
+  { keys: { idle: 3_600_000, providers: { sso: { ttl: 60_000 } } }, expected: [] },
+  { keys: {}, expected: [] },
+])('of $keys, times of a session that are above its ttl have no effect', ({ keys, expected }) => {
+  const warnings = unlikelyValues({ authenticators: [], login: login(keys) }, { login: keys });
+  expect(warnings.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual(
+    expected.map((text) => `${text}: each session ends after login.ttl (60m)`),
+  );
+});
+
+test.each([
+  { keys: { title: '<b>Acme</b>' }, paths: ['login.title'] },
+  { keys: { providers: { sso: { title: 'R&amp;D' } } }, paths: ['login.providers.sso.title'] },
+  { keys: { title: 'A < B & C > D', providers: { sso: { title: 'R&D' } } }, paths: [] },
+])('HTML in a title is shown as it is written: $keys', ({ keys, paths }) => {
+  const warnings = unlikelyValues({ authenticators: [], login: login(keys) }, {});
+  expect(warnings.map(({ path }) => path.join('.'))).toEqual(paths);
+});
+
+test('an audience with a comma is several', () => {
+  expect(
+    unlikelyValues({ authenticators: [] }, { server: { apiAudiences: ['a', 'b, c'] } }),
+  ).toEqual([
+    {
+      path: ['server', 'apiAudiences', 1],
+      message: '"b, c" is one audience with a comma in it, and most likely no API server has it',
+      fix: 'write b, c as separate entries',
+    },
+  ]);
+});
 
 describe('a client name', () => {
   const named = (...clientNames: unknown[]) => found({ server: { tls: { clientNames } } });

@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
+import { durationText } from '@sallyport/plugin-kit';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 
@@ -8,13 +9,16 @@ import type { FileConfig } from './schema.ts';
  * @param file as it is written
  */
 export function unlikelyValues(
-  { authenticators }: Pick<FileConfig, 'authenticators'>,
+  { authenticators, login }: Pick<FileConfig, 'authenticators' | 'login'>,
   file: unknown,
 ): Problem[] {
   return [
     ...textsAt(file, ['server', 'tls', 'clientNames']).flatMap(unlikelyClientName),
     ...textsAt(file, ['login', 'trustedProxies']).flatMap(unlikelyProxies),
+    ...textsAt(file, ['server', 'apiAudiences']).flatMap(unlikelyAudience),
     ...unlikelyAudiences(file),
+    ...unlikelyLifetimes(login, file),
+    ...unlikelyTitle(login),
     ...unlikelyPatterns(authenticators),
     ...unlikelyPrefixes(authenticators),
     ...unlikelyEndpoint(file),
@@ -84,6 +88,53 @@ function unlikelyProxies({ text, path }: WrittenText): Problem[] {
 /** The audience of most API servers: without `--api-audiences`, it is the `--service-account-issuer`, and kubeadm, k3s and RKE2 set this one. */
 export const usualAudience = 'https://kubernetes.default.svc.cluster.local';
 const usualAudiences: readonly string[] = [usualAudience, 'https://kubernetes.default.svc'];
+
+/** Warns of several audiences in one text: no API server has an audience with a comma. */
+function unlikelyAudience({ text, path }: WrittenText): Problem[] {
+  if (!text.includes(',')) return [];
+  const message = `${JSON.stringify(text)} is one audience with a comma in it, and most likely no API server has it`;
+  return [{ path, message, fix: `write ${text.split(/\s*,\s*/).join(', ')} as separate entries` }];
+}
+
+/** Warns of times of a session that are longer than any session. Defaults that are longer have no effect on purpose. */
+function unlikelyLifetimes(login: FileConfig['login'], file: unknown): Problem[] {
+  if (login === undefined) return [];
+  const providers = Object.entries(login.providers).map(
+    ([name, { ttl }]) => [['providers', name, 'ttl'], ttl] as const,
+  );
+  const times = [[['idle'], login.idle], [['revalidate'], login.revalidate], ...providers] as const;
+  return times.flatMap(([keys, time = 0]) => {
+    const path = ['login', ...keys];
+    const text = valueAt(file, path);
+    if (text === undefined || time <= login.ttl) return [];
+    const ttl = valueAt(file, ['login', 'ttl']) ?? durationText(login.ttl);
+    const message = `${text} has no effect: each session ends after login.ttl (${ttl})`;
+    return [{ path, message, fix: 'lower it, or raise login.ttl' }];
+  });
+}
+
+/** Warns of HTML, which pages show as it is written. */
+function unlikelyTitle(login: FileConfig['login']): Problem[] {
+  const { title = '', providers = {} } = login ?? {};
+  const titles = [
+    { path: ['login', 'title'], title },
+    ...Object.entries(providers).map(([name, provider]) => ({
+      path: ['login', 'providers', name, 'title'],
+      title: provider.title ?? '',
+    })),
+  ];
+  return titles.flatMap(({ path, title }) =>
+    /<[a-z/][^>]*>|&[a-z]+;/i.test(title)
+      ? [
+          {
+            path,
+            message: 'contains HTML, which pages show as it is written',
+            fix: 'write plain text',
+          },
+        ]
+      : [],
+  );
+}
 
 interface NamedAudience {
   readonly name: string;

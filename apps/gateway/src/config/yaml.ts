@@ -237,7 +237,11 @@ const mistakes: readonly Row[] = [
     'begin it on the next line, or write [ … ]',
   ],
   [/scalar at node end$/, 'a value continues after its closing quote or bracket', quoteWhole],
-  [/./, 'is not valid YAML here', 'check quotes, brackets and indentation'],
+  [
+    /./,
+    'is not valid YAML here',
+    'put a value that contains [ ] { } : or # in quotes; check brackets and indentation',
+  ],
 ];
 
 function unresolvedAlias(document: Document.Parsed): number | undefined {
