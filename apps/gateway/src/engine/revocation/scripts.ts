@@ -96,12 +96,16 @@ return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192), foreign}`;
  * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or if nothing was
  * changed, how many keys of another type were removed, as a negative number.
  *
- * Redis keeps what a script did before one of its commands was refused, such as by the ACL. So new entries are written first: what they
- * supersede is not lost, and no revision says that an empty list is whole.
+ * Redis keeps what a script did before one of its commands was refused, such as by the ACL. So the first two writes change nothing, and
+ * find a missing right before an entry is there that the command says it did not write: SET is before HDEL, which a full memory does not
+ * refuse, and which lets what follows it write. New entries are the next: what they supersede is not lost, and no revision says that an
+ * empty list is whole.
  */
 export const changeListScript: string = `${common}
 own(0, 'HLEN', KEYS[2])
 if revisionOf(KEYS[1]) ~= ARGV[1] or foreign > 0 then return -foreign end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], '')
 local gone = 3 + tonumber(ARGV[3])
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 redis.call('SET', KEYS[1], ARGV[2])
