@@ -53,6 +53,7 @@ test.each([
   ['a url', inSvg('<style>a{fill:url( "//example.com")}</style>'), 'contains a url() of another'],
   ['no namespace', '<svg></svg>', 'is an SVG without a namespace'],
   ['half of a file', svg.slice(0, -3), 'is an SVG without its end'],
+  ['a word after comments', `${svg}${'<!-- a -->'.repeat(64)}a`, 'is an SVG without its end'],
   ['a large PNG', Buffer.concat([png, Buffer.alloc(32 * 1024)]), 'has 33 KiB, and must have at'],
 ])('%s is refused with its place and a fix', async (_, content, problem) => {
   const file = await writeLogo(content);

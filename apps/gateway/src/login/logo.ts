@@ -66,7 +66,7 @@ function requireSvg(text: string): void {
   const [refusedPart] = refusedParts.find(([, pattern]) => pattern.test(text)) ?? [];
   if (refusedPart !== undefined)
     throw new FixableError(`contains ${refusedPart}`, 'save it as a plain SVG, or as PNG');
-  const isWhole = /<\/svg>\s*(<!--.*?-->\s*)*$/s.test(svg);
+  const isWhole = /<\/svg>\s*(<!--((?!-->).)*-->\s*)*$/s.test(svg);
   // A browser shows no image without the namespace.
   if (!isWhole || !namespace.test(root ?? ''))
     throw new FixableError(

@@ -52,9 +52,14 @@ export function makePageRequest(request: LoginRequest, text: string): PageReques
   if (typeof attempt === 'string') throw new PageError(attempt, 404);
   const { device, cluster } = attempt;
   addFacts(request.facts, { device, cluster });
-  const giveBack = request.limits.pages.take(request.address);
-  if (typeof giveBack === 'number') throw tooMany('too many pages for this address', giveBack);
+  countPage(request);
   return { ...request, browser, attempt, path: writePath(attempt) };
+}
+
+/** @throws LoginError if the address asks for too many pages */
+export function countPage({ limits, address }: LoginRequest): void {
+  const giveBack = limits.pages.take(address);
+  if (typeof giveBack === 'number') throw tooMany('too many pages for this address', giveBack);
 }
 
 /**

@@ -37,6 +37,7 @@ import {
 import { findProblem, PageError } from './page-error.ts';
 import {
   beginState,
+  countPage,
   describeAttempt,
   describeForm,
   type PageRequest,
@@ -59,6 +60,7 @@ export function addPages(route: AddRoute): void {
   route('get', '/', 'page', async (request) => {
     const { browser, factors } = request.service;
     if (browser === undefined) throw new LoginError(404, 'not-found', 'there is no such request');
+    countPage(request);
     showPage(request, messagePage({ kind: 'home', factors: factors && '/login/factors' }));
   });
   addFactorPages(route, addPage);
@@ -66,6 +68,7 @@ export function addPages(route: AddRoute): void {
   for (const kind of ['logged-in', 'code-refused', 'cancelled'] as const) {
     route('get', `/login/done/${kind}`, 'page', async (request) => {
       requireBrowserLogins(request.service);
+      countPage(request);
       showPage(request, messagePage({ kind }));
     });
   }
