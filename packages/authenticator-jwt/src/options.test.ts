@@ -91,6 +91,10 @@ testRefusals(
       ofIssuer({ url: 'https://idp.example.com ' }),
       'issuer.url: contains spaces or line breaks: write https://idp.example.com',
     ],
+    [
+      ofIssuer({ url: 'https://ada:pass word@idp.example.com' }),
+      'issuer.url: must have no name or password in it: write https://idp.example.com',
+    ],
     [{ algorithms: ['HS256'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: ['none'] }, 'algorithms.0: must be RS256 or…'],
     [{ algorithms: [] }, 'algorithms: must not be empty…'],

@@ -49,11 +49,6 @@ function httpsUrl(description: string): z.ZodType<string> {
   return value({ description, pattern: '^https://' }, (input): ParseResult<string> => {
     const parsed = parseText(input, example);
     if ('problem' in parsed) return parsed;
-    // URL.parse drops them.
-    if (/\s/.test(parsed.value)) {
-      const trimmed = parsed.value.replaceAll(/\s/g, '');
-      return { problem: 'contains spaces or line breaks', fix: `write ${trimmed}` };
-    }
     const url = URL.parse(parsed.value);
     const fix = `write ${example}`;
     if (url?.protocol === 'http:') {
@@ -63,6 +58,11 @@ function httpsUrl(description: string): z.ZodType<string> {
     if (url?.protocol !== 'https:') return { problem: 'must be a URL with https', fix };
     if (url.username || url.password)
       return { problem: 'must have no name or password in it', fix };
+    // URL.parse drops them.
+    if (/\s/.test(parsed.value)) {
+      const trimmed = parsed.value.replaceAll(/\s/g, '');
+      return { problem: 'contains spaces or line breaks', fix: `write ${trimmed}` };
+    }
     if (/[?#]/.test(parsed.value)) return { problem: 'must have no query and no fragment', fix };
     return parsed;
   });

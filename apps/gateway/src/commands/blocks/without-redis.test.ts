@@ -11,7 +11,7 @@ const refused = `${closedUrl}: not connected: the connection was refused: is it 
 
 const ways = (name: string) => `start that Redis, or correct cache.redis, and run the command again
     These ways need no Redis:
-    # immediately remove the rights of robot:o'ci and of their groups: the first command shows the groups, the second finds the bindings, the third deletes a binding. A binding of a group is for all its members
+    # immediately remove the rights of the user and of their groups: the first command shows the groups, the second finds the bindings, the third deletes a binding. A binding of a group is for all its members
     sallyport explain --user ${name} --config CONFIG
     kubectl get clusterrolebindings,rolebindings -A -o wide | grep -F -e ${name} -e GROUP
     kubectl delete -n NAMESPACE BINDING

@@ -45,12 +45,12 @@ export function listRemainingWays(
   { user, group, exact: isExact, all: isAll }: EntryOptions,
 ): readonly RemainingWay[] {
   const name = user ?? group;
-  const subject = name === undefined ? 'the user' : printable(name);
   const pattern = name === undefined ? 'NAME' : printable(shellQuoted(name));
   const unbind: RemainingWay =
     group === undefined
       ? {
-          effect: `immediately remove the rights of ${subject} and of their groups: the first command shows the groups, the second finds the bindings, the third deletes a binding. A binding of a group is for all its members`,
+          // Not every shell takes a line with # for a comment, so it has no name that someone chose.
+          effect: `immediately remove the rights of the user and of their groups: the first command shows the groups, the second finds the bindings, the third deletes a binding. A binding of a group is for all its members`,
           commands: [
             commandLine(context, ['explain', ...(user ? userWords(user, isExact) : [])]),
             `${findBindings} -e ${pattern} -e GROUP`,
@@ -58,7 +58,7 @@ export function listRemainingWays(
           ],
         }
       : {
-          effect: `immediately remove the rights of ${subject}: the first command finds the bindings, the second deletes a binding`,
+          effect: `immediately remove the rights of the group: the first command finds the bindings, the second deletes a binding`,
           commands: [`${findBindings} -e ${pattern}`, deleteBinding],
         };
   const stop: RemainingWay = {

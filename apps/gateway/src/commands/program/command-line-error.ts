@@ -65,7 +65,10 @@ export function describeCommandLineError(
   const fix =
     meantCall === undefined && example?.includes(flag) ? `write for example: ${example}` : see;
   // A name without its option, as in `block jane`, is the reason why the option is missing.
-  if (/^error: (?:too many arguments|required option)/.test(problem) && hasExcess(command)) {
+  const isExcess =
+    problem.startsWith('error: too many arguments') ||
+    (problem.startsWith('error: required option') && hasExcess(command));
+  if (isExcess) {
     const isToken = tokenCall !== undefined && mayBeToken(command, tokenCall);
     const unknownOption = command.args.find((word) => /^--[a-z][a-z-]{0,20}$/.test(word));
     const message =
@@ -82,6 +85,8 @@ export function describeCommandLineError(
   if (/^error: unknown /.test(problem)) {
     const isOption = problem.startsWith('error: unknown option');
     const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
+    if (tokenCall !== undefined && isOption && isHidden(problem, message))
+      return { message, fix: adviseOnToken(tokenCall) };
     return { message, fix: guess && meantCall === undefined ? `did you mean ${guess}?` : see };
   }
   if (problem.includes(' cannot be used with option '))
@@ -116,14 +121,24 @@ function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>):
   return `error: too many arguments: ${command.name()} takes only${operands} options. They are not repeated here, since they might be secrets`;
 }
 
+const hiddenWord = 'It is not repeated here, since it might be a secret';
+
 function describeUnknownCommand(command: Pick<Command, 'name' | 'parent'>): string {
   const place = command.parent === null ? '' : ` after ${command.name()}`;
-  return `error: unknown command${place}. It is not repeated here, since it might be a secret`;
+  return `error: unknown command${place}. ${hiddenWord}`;
 }
 
-/** Commander quotes the whole word of an unknown option: `--token=…`, `-t…`. No option is as long as most tokens. */
+/** Whether a message leaves out enough of a problem to be a token. */
+const isHidden = (problem: string, message: string): boolean =>
+  message !== problem && problem.length - 'error: unknown option'.length > minTokenLength;
+
+/** Commander quotes the whole word of an unknown option: `--token=…`, `-t…`. What is not like an option may be a token that begins so. */
 function withoutSecrets(problem: string): string {
-  return problem
-    .replace(/^(error: unknown option) '[^=]{32,}'$/s, '$1, which is too long to be one')
-    .replace(/^(error: unknown option '(?:-[^=]*=|-[^-])).+'$/s, "$1…'");
+  return problem.replace(
+    /^(error: unknown option) '(--[a-z][a-z-]{0,20}(?=['=])|-[A-Za-z])?(.*)'$/s,
+    (_, text: string, option: string | undefined, suffix: string) =>
+      option === undefined
+        ? `${text}. ${hiddenWord}`
+        : `${text} '${option}${suffix && (suffix.startsWith('=') ? '=…' : '…')}'`,
+  );
 }
