@@ -149,6 +149,7 @@ describe('TLS files', () => {
       'client.crt': one.certificate,
       'client.key': one.key,
       'other.key': other.key,
+      'cut.key': one.key.slice(0, 80),
       ...texts,
     };
     const { watch } = await folder(files);
@@ -167,6 +168,9 @@ describe('TLS files', () => {
     );
     expect(await failure({ ...pair, keyFile: 'garbage' })).toContain(
       'keyFile: garbage has no PEM private key',
+    );
+    expect(await failure({ ...pair, keyFile: 'cut.key' })).toContain(
+      'keyFile: cut.key has a private key that is damaged: copy it again',
     );
     expect(await failure({ ...pair, keyFile: 'client.crt' })).toContain(
       'keyFile: client.crt has no PEM private key ("-----BEGIN PRIVATE KEY-----"), but a certificate: name',

@@ -91,6 +91,8 @@ export async function watchTlsFiles(
 /** The limit of a TLS file, in bytes. The CAs of all the world fit in it. */
 export const tlsFileLimit: number = 4 * 1024 * 1024;
 
+const pemPrivateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
+
 const pemCertificate =
   /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
@@ -126,7 +128,7 @@ function explainOtherContent(content: Buffer): string {
   const text = content.toString('latin1');
   if (/-----BEGIN (NEW )?CERTIFICATE REQUEST-----/.test(text))
     return ', but a certificate request: let a CA sign it, and write the certificate that it returns';
-  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text))
+  if (pemPrivateKey.test(text))
     return ', but a private key: name the file of its certificate here, and this file where the key belongs';
   if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text))
     return ', but a certificate: name the file of its private key here';
@@ -183,9 +185,8 @@ function oneLineName(name: string): string {
  * @throws Error whose message follows the name of the file. It has no cause: that could contain a part of the key
  */
 export function parsePrivateKey(pem: Buffer): KeyObject {
-  if (
-    /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))
-  ) {
+  const text = pem.toString('latin1');
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
     throw new Error(
       'has a key with a passphrase: store it without one, readable by this user only: openssl pkey -in FILE -out NEWFILE',
     );
@@ -193,6 +194,8 @@ export function parsePrivateKey(pem: Buffer): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch {
+    if (pemPrivateKey.test(text))
+      throw new Error('has a private key that is damaged: copy it again');
     throw new Error(
       `has no PEM private key ("-----BEGIN PRIVATE KEY-----")${explainOtherContent(pem)}`,
     );

@@ -61,6 +61,7 @@ describe('a URL', () => {
       login: { username: 'gate@way', password: 'p:/@% ö' },
     },
     { url: 'rediss://gateway:a:b@c@redis', login: { username: 'gateway', password: 'a:b@c' } },
+    { url: 'rediss://gateway:a,b@redis', login: { username: 'gateway', password: 'a,b' } },
     { url: 'rediss://redis', login: {} },
   ])('$url has this login', ({ url, login }) => {
     const { username, password } = settled({ url });
@@ -93,6 +94,10 @@ describe('a URL', () => {
       ['rediss://2001:db8::1', `is not a URL: ${fix}; ${encode}`],
       [
         'rediss://redis-a:6379,redis-b:6379',
+        'names several servers, and a URL has one: write a list under sentinels or cluster in place of url',
+      ],
+      [
+        'rediss://gateway:a,b@redis-a:6379,redis-b:6379/0',
         'names several servers, and a URL has one: write a list under sentinels or cluster in place of url',
       ],
       ['rediss://redis:port', `is not a URL: ${fix}; ${encode}`],

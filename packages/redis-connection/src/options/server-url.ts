@@ -49,7 +49,8 @@ function parseSocketUrl(text: string): ParseResult<SocketUrl> {
 }
 
 function parseServerUrl(text: string): ParseResult<ServerUrl> {
-  if (/^\w+:\/\/[^/@]*,/.test(text)) {
+  // A password may have a comma.
+  if (/^\w+:\/\/(?:[^/]*@)?[^/@]*,[^/@]*(?:\/|$)/.test(text)) {
     const problem = 'names several servers, and a URL has one';
     return { problem, fix: 'write a list under sentinels or cluster in place of url' };
   }
