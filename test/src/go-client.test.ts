@@ -107,7 +107,7 @@ const rows: readonly {
     request: () => ({ ...whole(ada()), path: '/' }),
     code: 404,
     reason: 'NotFound',
-    message: /^not found: token reviews go to POST \/authenticate$/,
+    message: /^not found: token reviews go to POST \/authenticate, and /,
   },
   {
     name: 'another method',

@@ -139,6 +139,8 @@ describe.concurrent('the login server', () => {
       expect(Object.keys(answer.json ?? {})).toEqual(['code', 'message']);
     }
     expect((await ask({ method: 'PUT', path: '/v1/session' })).headers.allow).toBe('GET, DELETE');
+    const { json } = await ask({ method: 'GET', path: '/readyz' });
+    expect(json?.message).toMatch(/^there is no such request: .* at admin\.listen$/);
   });
 
   test('answers a token review with where reviews go, as kube-apiserver shows it, whatever its Host', async () => {

@@ -281,9 +281,9 @@ test('explain learns the audiences of the token and of the config, why there are
   await authenticator.authenticate(await sign({ aud: ['else', 'x\n'] }), { ...context, trace });
   await authenticator.authenticate(await sign({}), { ...context, trace });
   expect(steps).toEqual([
-    `issuer ${url}: the token is for the audiences "else", "x\\n" (aud), and issuer.audiences has only kubernetes, cli`,
+    `issuer ${url}: the token is for the audiences "else", "x\\n" (aud), and issuer.audiences has only kubernetes, cli: get a token for one of these, or add one`,
     `issuer ${url}: the signature is valid`,
-    `issuer ${url}: no groups: claim roles is not in the token, which has aud, exp, iss, sub`,
+    `issuer ${url}: no groups: claim roles is not in the token, which has aud, exp, iss, sub: let the issuer correct it, or name another claim in the options`,
   ]);
   expect([...(authenticator.tokenAudiences?.() ?? [])]).toEqual([
     { source: `issuer ${url}`, audiences: ['kubernetes', 'cli', 'https://api.example.com'] },

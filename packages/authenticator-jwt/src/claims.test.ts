@@ -239,11 +239,13 @@ describe('a claim that is not in the token', () => {
   const claims = { sub: 'jane', roles: ['secret-role'], email: 'jane@example.com' };
 
   test('is named with the claims that are there, and none of their values', () => {
-    const problem = 'claim preferred_username is not in the token, which has email, roles, sub';
+    const problem =
+      'claim preferred_username is not in the token, which has email, roles, sub: let the issuer correct it, or name another claim in the options';
     expect(mapped(claims, { username: { claim: 'preferred_username' } })).toEqual({ problem });
     const rules = { claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }] };
     expect(mapped(claims, { username }, rules)).toEqual({
-      problem: 'claim hd is not in the token, which has email, roles, sub',
+      problem:
+        'claim hd is not in the token, which has email, roles, sub: let the issuer correct it, or name another claim in the options',
     });
   });
 
@@ -251,7 +253,7 @@ describe('a claim that is not in the token', () => {
     const why = (claimMappings: object, of: object = claims) =>
       whyNoGroups(of as Record<string, unknown>, issuer({ claimMappings }).mappings);
     expect(why({ username, groups })).toBe(
-      'no groups: claim groups is not in the token, which has email, roles, sub',
+      'no groups: claim groups is not in the token, which has email, roles, sub: let the issuer correct it, or name another claim in the options',
     );
     expect(why({ username, groups: { claim: 'roles' } })).toBeUndefined();
     expect(why({ username })).toBeUndefined();
@@ -263,7 +265,7 @@ describe('a claim that is not in the token', () => {
       Array.from({ length: 5_000 }, (_, index) => [`${'c'.repeat(500)}${index}\n`, 1]),
     );
     const { problem } = mapped(many, { username }) as { problem: string };
-    expect(problem).toMatch(/ and 4960 more$/);
+    expect(problem).toMatch(/ and 4960 more: /);
     expect(problem.length).toBeLessThan(4_000);
     expect(problem).not.toContain('\n');
   });

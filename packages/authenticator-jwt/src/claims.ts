@@ -43,11 +43,13 @@ export function mapUser(
   if (typeof username !== 'string') return username;
   const members = groups === undefined ? undefined : readTexts(readClaim(claims, groups.claim));
   if (members === null)
-    return { problem: `claim ${groups?.claim} is neither a string nor a list of strings` };
+    return {
+      problem: `claim ${groups?.claim} is neither a string nor a list of strings: ${useAnother}`,
+    };
   const id = uid === undefined ? undefined : readClaim(claims, uid.claim);
   if (uid !== undefined && id === undefined) return { problem: missingClaim(claims, uid.claim) };
   if (uid !== undefined && (typeof id !== 'string' || id === ''))
-    return { problem: `claim ${uid.claim} is not a string` };
+    return { problem: `claim ${uid.claim} is not a string: ${useAnother}` };
   const mappedExtra = mapExtra(claims, extra, issuer.credentialId);
   if ('problem' in mappedExtra) return mappedExtra;
   return {
@@ -124,12 +126,13 @@ export function mapUsername(
 ): string | TokenProblem {
   const name = readClaim(claims, username.claim);
   if (name === undefined) return { problem: missingClaim(claims, username.claim) };
-  if (typeof name !== 'string') return { problem: `claim ${username.claim} is not a string` };
-  if (name === '') return { problem: `claim ${username.claim} is empty` };
+  if (typeof name !== 'string')
+    return { problem: `claim ${username.claim} is not a string: ${useAnother}` };
+  if (name === '') return { problem: `claim ${username.claim} is empty: ${useAnother}` };
   // As in kube-apiserver, null is not true: some providers write it for "not known".
   const isUnverified = Object.hasOwn(claims, 'email_verified') && claims.email_verified !== true;
   if (username.claim === 'email' && isUnverified) {
-    return { problem: 'the e-mail address is not verified (email_verified)' };
+    return { problem: `the e-mail address is not verified (email_verified): ${useAnother}` };
   }
   return username.prefix + name;
 }
@@ -143,7 +146,7 @@ function mapExtra(
   for (const { key, claim } of mappings) {
     const values = readTexts(readClaim(claims, claim));
     if (values === null)
-      return { problem: `claim ${claim} is neither a string nor a list of strings` };
+      return { problem: `claim ${claim} is neither a string nor a list of strings: ${useAnother}` };
     // Kubernetes takes a mapping to "", [] or null for one that is not there.
     if (values?.some((text) => text !== '')) entries.push([key, values]);
   }
@@ -203,8 +206,10 @@ function missingClaim(claims: Claims, name: string): string {
     .slice(0, maxClaims)
     .map((claimName) => oneLine(claimName.slice(0, maxNameLength)));
   const overflow = names.length > maxClaims ? ` and ${names.length - maxClaims} more` : '';
-  return `claim ${name} is not in the token, which has ${listed.join(', ')}${overflow}`;
+  return `claim ${name} is not in the token, which has ${listed.join(', ')}${overflow}: ${useAnother}`;
 }
+
+const useAnother = 'let the issuer correct it, or name another claim in the options';
 
 /** Reads the audiences of a token. */
 export function readAudiences({ aud }: Claims): readonly string[] {

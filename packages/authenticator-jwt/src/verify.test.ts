@@ -136,6 +136,10 @@ test.each<{ claims: object; problem: string; changed?: object }>([
     problem: 'its nbf is not a number: the issuer must write a time in seconds',
   },
   {
+    claims: { exp: undefined },
+    problem: 'its exp is missing: the issuer must write it into its tokens',
+  },
+  {
     claims: { iat: seconds + 60 },
     problem: `it was issued in the future (iat): in 60s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
   },
@@ -222,11 +226,23 @@ describe('the header', () => {
       .sign(Buffer.from(secret));
     expect(await verifyToken(forged, {}, fixedKeys(key))).toEqual({
       reason: 'invalid-credentials',
-      problem: expect.stringMatching(/^its alg is not in the option algorithms\. HS256 /),
+      problem: expect.stringMatching(
+        /^its alg HS256 is not in the option algorithms \(RS256\b.*\): .*shared secret is never accepted$/,
+      ),
+    });
+  });
+
+  test('an algorithm that the option lacks is named with the fix', async () => {
+    const problem = 'its alg ES256 is not in the option algorithms (RS256): let the issuer sign ';
+    expect(await verifyToken(await sign(good), { algorithms: ['RS256'] })).toMatchObject({
+      problem: expect.stringContaining(problem),
     });
   });
 
   test('typ counts where it is required', async () => {
+    expect(await verifyToken(await sign(good, { typ: 'JWT' }), { typ: 'at+jwt' })).toMatchObject({
+      problem: expect.stringMatching(/^its typ is not at\+jwt, .*: get a token of this type$/),
+    });
     expect(await resultOf(await sign(good, { typ: 'at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
     expect(await resultOf(await sign(good, { typ: 'application/at+jwt' }), { typ: 'at+jwt' })).toBe(
       'jane',

@@ -6,7 +6,7 @@ import type { KeySet } from './key-set.ts';
 import type { IssuerOptions } from './options.ts';
 
 /**
- * A refusal of a token. Its problem quotes nothing of the token but its times, and its audiences if
+ * A refusal of a token. Its problem quotes nothing of the token but its times, its algorithm, and its audiences if
  * the signature is valid.
  */
 export interface TokenRefusal extends TokenProblem {
@@ -45,7 +45,10 @@ export async function verifyJwt(
   const newerResult =
     newer === undefined ? 'unknown key' : await verifyWith(newer, token, issuer, now);
   return newerResult === 'unknown key'
-    ? { reason: 'invalid-credentials', problem: 'its signature is of no key of the issuer' }
+    ? {
+        reason: 'invalid-credentials',
+        problem: `its signature is of no key of the issuer: get a new token; ${compareKeys}`,
+      }
     : newerResult;
 }
 
@@ -86,7 +89,7 @@ async function verifyWith(
     if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token))
       return 'unknown key';
     if (!(error instanceof errors.JWKSMultipleMatchingKeys))
-      return explainJoseError(error, issuer, now);
+      return explainJoseError(error, token, issuer, now);
     let checked = 0;
     for await (const key of error) {
       if (checked++ === maxKeys) break;
@@ -95,7 +98,7 @@ async function verifyWith(
         return checkIssuedAt(payload, issuer, now) ?? { claims: payload };
       } catch (inner) {
         if (!(inner instanceof errors.JWSSignatureVerificationFailed))
-          return explainJoseError(inner, issuer, now);
+          return explainJoseError(inner, token, issuer, now);
       }
     }
     return 'unknown key';
@@ -135,7 +138,12 @@ const expiredAt = (exp: number, now: number, claims: Claims | undefined): TokenR
  * @param now milliseconds since 1970.
  * @throws AuthenticatorError for an error that says nothing of the token: a key that can't be used
  */
-function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): TokenRefusal {
+function explainJoseError(
+  error: unknown,
+  token: string,
+  issuer: IssuerOptions,
+  now: number,
+): TokenRefusal {
   // jose checks the signature before it reads any claim, so `payload` is what the issuer has signed.
   if (error instanceof errors.JWTExpired) {
     const { claim, payload: claims } = error;
@@ -151,7 +159,10 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
       const problem = `it is not valid yet (nbf): ${differenceText(Number(nbf), now)}`;
       return { reason: 'not-yet-valid', problem, claims };
     }
-    const problem = `its ${claim} is ${wordsOfReason[reason] ?? 'not what the config demands'}`;
+    const isType = claim === 'typ' && issuer.typ !== undefined;
+    const problem = isType
+      ? `its typ is not ${issuer.typ}, as the option typ demands: get a token of this type`
+      : `its ${claim} is ${wordsOfReason[reason] ?? 'not what the config demands'}`;
     if (claim === 'aud') {
       return {
         reason: 'audience-mismatch',
@@ -164,8 +175,7 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return { reason: 'invalid-credentials', problem: wrongSignature };
   if (error instanceof errors.JOSEAlgNotAllowed) {
-    const problem =
-      'its alg is not in the option algorithms. HS256 and others with a shared secret, and none, are never accepted';
+    const problem = wrongAlgorithm(decodeProtectedHeader(token).alg, issuer);
     return { reason: 'invalid-credentials', problem };
   }
   if (error instanceof errors.JOSEError) {
@@ -177,13 +187,22 @@ function explainJoseError(error: unknown, issuer: IssuerOptions, now: number): T
 
 /** Reasons of jose for a claim that it refuses. */
 const wordsOfReason: Readonly<Record<string, string>> = {
-  missing: 'missing',
+  missing: 'missing: the issuer must write it into its tokens',
   invalid: 'not a number: the issuer must write a time in seconds',
 };
 
-const wrongSignature =
-  "the signature does not verify with this issuer's keys: get a new token, and don't change it when you copy it; " +
-  'if new tokens fail, compare the key ID (kid) in their header with the keys';
+const compareKeys = 'if new tokens fail, compare the key ID (kid) in their header with the keys';
+
+const wrongSignature = `the signature does not verify with this issuer's keys: get a new token, and don't change it when you copy it; ${compareKeys}`;
+
+/** Quotes an algorithm only if it is one: the header of a token is not verified. */
+function wrongAlgorithm(alg: unknown, { algorithms }: IssuerOptions): string {
+  const [name = ''] = /^(HS|RS|PS|ES)\d{3}$|^EdDSA$|^Ed25519$/.exec(String(alg)) ?? [];
+  const fix = name.startsWith('HS')
+    ? 'let the issuer sign with one of them, since a shared secret is never accepted'
+    : 'let the issuer sign with one of them, or add the algorithm if the option can have it';
+  return `its alg${name && ` ${name}`} is not in the option algorithms (${algorithms.join(', ')}): ${fix}`;
+}
 
 /**
  * Words a time of a token, next to the clock:
@@ -223,5 +242,5 @@ function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | und
   const listed = tokenAudiences
     .slice(0, maxAudiences)
     .map((audience) => JSON.stringify(audience.slice(0, maxAudienceLength)));
-  return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
+  return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}: get a token for one of these, or add one`;
 }

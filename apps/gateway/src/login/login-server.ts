@@ -162,7 +162,11 @@ function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware 
     const methods = [...new Set(path.flatMap((layer) => layer.methods))].filter(
       (method) => method !== 'HEAD',
     );
-    if (methods.length === 0) throw new LoginError(404, 'not-found', 'there is no such request');
+    if (methods.length === 0) {
+      const message =
+        'there is no such request: the login API begins with /v1/, and metrics and health are at admin.listen';
+      throw new LoginError(404, 'not-found', message);
+    }
     context.set('Allow', methods.join(', '));
     throw new LoginError(405, 'method-not-allowed', `the method must be ${methods.join(' or ')}`);
   };

@@ -258,7 +258,11 @@ describe('a refused request', () => {
   ])('path %s', async (path) => {
     const server = await startTestServer();
     expect(await send(server.url, { path })).toMatchObject(
-      json(404, 'NotFound', /^not found: token reviews go to POST \/authenticate$/),
+      json(
+        404,
+        'NotFound',
+        /^not found: token reviews go to POST \/authenticate, and metrics and health are at admin\.listen$/,
+      ),
     );
   });
 

@@ -112,7 +112,8 @@ function createReviewApp(
   return app;
 }
 
-const notFound = 'not found: token reviews go to POST /authenticate';
+const notFound =
+  'not found: token reviews go to POST /authenticate, and metrics and health are at admin.listen';
 
 /** Logs requests for another path, which a wrong URL in kube-apiserver's kubeconfig causes. Its query could hold a secret. */
 function createUnknownPathLog(logger: Logger): (context: Context) => void {

@@ -21,6 +21,8 @@ export type ReviewResult =
 const maxAudiences = 16;
 const maxAudienceBytes = 256;
 
+const example = 'as in "spec": {"token": "TOKEN"}';
+
 /**
  * Reads a TokenReview from what `JSON.parse` returned. Fields that are not needed can have any value, as in Kubernetes:
  * older API servers send `metadata: { creationTimestamp: null }` and `status: { user: {} }`.
@@ -40,10 +42,10 @@ export function parseTokenReview(body: unknown) {
       `apiVersion must be ${apiVersions.join(' or ')}: set kube-apiserver's --authentication-token-webhook-version to v1 or v1beta1`,
     );
   }
-  if (!isObject(body.spec)) throw malformed('spec must be an object');
+  if (!isObject(body.spec)) throw malformed(`spec must be an object, ${example}`);
   const { token, audiences } = body.spec;
   if (typeof token !== 'string' || token === '')
-    throw malformed('spec.token must be a non-empty string');
+    throw malformed(`spec.token must be a non-empty string, ${example}`);
   return { apiVersion, token, audiences: parseAudiences(audiences) };
 }
 

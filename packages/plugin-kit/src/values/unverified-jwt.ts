@@ -45,6 +45,8 @@ const maxQuotedLength = 200;
 export function whyUnknownIssuer(token: string, issuers: readonly string[]): string | undefined {
   if (!token.startsWith('eyJ')) return undefined;
   const unverified = readUnverifiedJwt(token);
+  if (/^eyJ[\w-]+\.[\w-]+\.$/.test(token))
+    return 'is a JWT without a signature (alg none), which is never accepted: get a signed one from its issuer';
   if (unverified === undefined)
     return 'begins like a JWT, but is not a whole one with an issuer (iss) and a signature: was it cut off?';
   const issuer = unverified.issuer.slice(0, maxQuotedLength);
@@ -53,7 +55,7 @@ export function whyUnknownIssuer(token: string, issuers: readonly string[]): str
     issuers.find((trusted) => plain(trusted) === plain(issuer)) ??
     issuers.find((trusted) => isOneHost(trusted, issuer));
   const nearest = near === undefined ? '' : `; the nearest one there is ${near}`;
-  return `is a JWT of the issuer ${quoted} (iss), which is not in the options${nearest}`;
+  return `is a JWT of the issuer ${quoted} (iss), which is not in the options${nearest}: write it there as the token has it, or get a token of one that is there`;
 }
 
 /** Drops from an issuer what is easily mistaken in it. */

@@ -45,7 +45,7 @@ describe('explain of a token that is refused or unknown', () => {
       return JSON.parse(stdout).authenticators.map(({ reason }: { reason: string }) => reason);
     };
     expect(await reasonsOf(issuer.token({ iss: `${issuer.url}/` }))).toEqual([
-      `the token is a JWT of the issuer "${issuer.url}/" (iss), which is not in the options; the nearest one there is ${issuer.url}`,
+      `the token is a JWT of the issuer "${issuer.url}/" (iss), which is not in the options; the nearest one there is ${issuer.url}: write it there as the token has it, or get a token of one that is there`,
       ...[shape, shape],
     ]);
     const cut =
@@ -77,7 +77,7 @@ describe('explain of a token that is refused or unknown', () => {
       'the token is valid for the audiences kubernetes, and asked for is vault (the review)',
     );
     expect(await stepsOf(issuer.token({ aud: ['vault', 'cli'] }))).toEqual([
-      `issuer ${issuer.url}: the token is for the audiences "vault", "cli" (aud), and issuer.audiences has only kubernetes`,
+      `issuer ${issuer.url}: the token is for the audiences "vault", "cli" (aud), and issuer.audiences has only kubernetes: get a token for one of these, or add one`,
     ]);
   });
 
