@@ -12,10 +12,7 @@ import { pendingChanges, releasedChanges, releaseNotes } from './release/notes.t
 import { obstacles, publishingSteps, readRelease } from './release/publish.ts';
 import { run } from './run.ts';
 
-const { values, positionals } = parseArgs({
-  options: { strict: { type: 'boolean' }, quick: { type: 'boolean' } },
-  allowPositionals: true,
-});
+const { values, positionals } = readArguments();
 if (values.strict && values.quick)
   throw new Error('--quick is for trials: leave it out for a release');
 const [folderName = 'release'] = positionals;
@@ -36,6 +33,21 @@ const inTheWay = obstacles({
   tag: (await run('git', ['tag', '--points-at', 'HEAD', '--list', `v${source.version}`])).trim(),
   places,
 });
+function readArguments() {
+  try {
+    return parseArgs({
+      options: { strict: { type: 'boolean' }, quick: { type: 'boolean' } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    const [problem] = (error as Error).message.split('. ');
+    console.error(
+      `release: ${problem}\n  fix: it takes [DIR], --strict and --quick, and publishes nothing, so that it needs no trial run`,
+    );
+    return process.exit(2);
+  }
+}
+
 if (values.strict && inTheWay.length > 0) {
   console.error(['nothing was built:', ...inTheWay].join('\n  '));
   process.exitCode = 1;

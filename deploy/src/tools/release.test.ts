@@ -126,6 +126,7 @@ describe('a release', () => {
   test.each([
     ['client', '--platform=linux-mips', '--platform linux-mips: use one of linux-amd64, '],
     ['client', '--url=http://files.example.com', '--url: write the https URL of the folder'],
+    ['release', '--dry-run', "Unknown option '--dry-run'\n  fix: it takes [DIR]"],
     ['release', 'v0.2.0', 'v0.2.0: DIR is a folder, and the version is that of the packages'],
   ])('%s builds nothing with %s', async (name, word, message) => {
     const script = join(import.meta.dirname, `../${name}.ts`);

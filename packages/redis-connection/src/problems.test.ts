@@ -125,7 +125,13 @@ describe('an error of Redis', () => {
       kind: 'server',
       problem: /^it has no database with this number: /,
     },
-    { message: 'ERR max number of clients reached', kind: 'server', problem: 'it answers ERR' },
+    {
+      message: 'ERR max number of clients reached',
+      kind: 'server',
+      problem:
+        'it accepts no further connection: raise maxclients in redis.conf, or stop other clients',
+    },
+    { message: 'ERR something new', kind: 'server', problem: 'it answers ERR' },
     { message: 'SOMETHING new', kind: 'server', problem: 'it answers SOMETHING' },
     { message: 'something', kind: 'server', problem: 'it answers an error' },
     { message: '', kind: 'server', problem: 'it answers an error' },

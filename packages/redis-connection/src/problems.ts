@@ -105,6 +105,12 @@ const noDatabase: RedisProblemDetail = {
     'it has no database with this number: write a lower one in url or database, or raise databases in redis.conf',
 };
 
+const noConnectionLeft: RedisProblemDetail = {
+  kind: 'server',
+  problem:
+    'it accepts no further connection: raise maxclients in redis.conf, or stop other clients',
+};
+
 const noCluster: RedisProblemDetail = {
   kind: 'server',
   problem:
@@ -275,6 +281,7 @@ function replyProblem(
   }
   if (word === 'WRONGTYPE')
     return { kind: 'type', problem: `the value is of another type ${wrongType}` };
+  if (/^ERR max number of clients reached/.test(message)) return noConnectionLeft;
   if (/^ERR This instance has cluster support disabled/.test(message)) return noCluster;
   const problem = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
   return problem ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };

@@ -31,6 +31,11 @@ async function readPiped(stdin: Readable): Promise<string> {
     return chunk;
   });
   const token = (await text(bounded)).replace(/\r?\n$/, '');
+  if (/^\s*token: /.test(token))
+    throw new UsageError(
+      'standard input begins with token:, which is a key of YAML and not part of a token',
+      'pipe the value of token: alone',
+    );
   if (!token.includes('\n')) return token;
   const isKubeconfig = /^(apiVersion|users):/m.test(token);
   throw new UsageError(

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { systemClocks } from '../base/clocks.ts';
 import { pause, within } from '../base/deadlines.ts';
 import { createFileWatcher } from '../config/files/watcher.ts';
+import { collide } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import { ConfigError, FixableError, SettingError } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
@@ -145,11 +146,20 @@ function withListen(
       `write --listen 127.0.0.1:${listen.port}, or set server.tls in ${config.file}`,
     );
   }
+  const reviewAddress = listen ?? config.server.listen;
+  const adminAddress = adminListen ?? config.admin.listen;
+  if ((listen ?? adminListen) !== undefined && collide(reviewAddress, adminAddress)) {
+    const { host, port } = adminAddress;
+    throw new FixableError(
+      `${adminListen === undefined ? 'admin.listen' : '--admin-listen'} ${authority(host, port)} is also the address for token reviews`,
+      `write --listen and --admin-listen with two ports`,
+    );
+  }
   const anyPort = takesAnyPort && ({ orAnyPort: true } as const);
   return {
     ...config,
-    server: { ...config.server, listen: listen ?? { ...config.server.listen, ...anyPort } },
-    admin: { ...config.admin, listen: adminListen ?? { ...config.admin.listen, ...anyPort } },
+    server: { ...config.server, listen: { ...reviewAddress, ...(!listen && anyPort) } },
+    admin: { ...config.admin, listen: { ...adminAddress, ...(!adminListen && anyPort) } },
   };
 }
 

@@ -36,6 +36,17 @@ describe('why a token is not recognized', () => {
       expect(whyUnrecognized({}, `${quote}t${quote}`)).toMatch(/^the token begins with a quote/);
   });
 
+  test('is base64, as a Secret has it, whatever the plugin says', () => {
+    const encode = (text: string) => Buffer.from(text).toString('base64');
+    const base64 =
+      'the token is base64 of a token, as in a Secret: decode it first, with base64 -d';
+    const plugin = { tokenPrefix: 'sp_', whyUnrecognized: () => 'is too long' };
+    expect(whyUnrecognized(plugin, encode('sp_abc'))).toBe(base64);
+    expect(whyUnrecognized({}, encode('eyJhbGciOiJub25lIn0.e30.'))).toBe(base64);
+    expect(whyUnrecognized({}, encode('sp_abc'))).toBe(shape);
+    expect(whyUnrecognized({}, 'eyJhbGciOiJub25lIn0.e30.')).toBe(shape);
+  });
+
   test('is not known where the plugin throws or returns no text', () => {
     const broken = [
       () => {

@@ -20,13 +20,18 @@ export function whyUnrecognized(
     return 'the token begins with Bearer or Authorization, a word of the header: leave it out';
   if (/^["']/.test(token))
     return 'the token begins with a quote, which is not part of it: leave it out';
+  const hasPrefix = (text: string) =>
+    typeof prefix === 'string' && prefix !== '' && text.startsWith(prefix);
+  const decoded = Buffer.from(token, 'base64').toString();
+  if (hasPrefix(decoded) || decoded.startsWith('eyJ'))
+    return 'the token is base64 of a token, as in a Secret: decode it first, with base64 -d';
   try {
     const clue: unknown = plugin.whyUnrecognized?.(token);
     if (typeof clue === 'string' && clue !== '') return `the token ${clue.slice(0, maxLength)}`;
   } catch {
     // Its message may have the token in it.
   }
-  if (typeof prefix === 'string' && prefix !== '' && token.startsWith(prefix)) {
+  if (hasPrefix(token)) {
     return `the token begins with ${prefix} as its tokens do, but does not have their shape: is it whole?`;
   }
   return 'not the shape of its tokens';

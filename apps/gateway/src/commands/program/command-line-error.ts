@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ProblemWords } from '../../config/problems.ts';
+import { isRepeatable } from '../options.ts';
 
 /** Lines to paste that show how a command is called. */
 interface CommandAdvice {
@@ -75,7 +76,7 @@ export function describeCommandLineError(
       unknownOption === undefined
         ? describeExcess(command)
         : `error: unknown option '${unknownOption}'`;
-    return { message, fix: isToken ? adviseOnToken(tokenCall) : fix };
+    return { message, fix: isToken ? adviseOnToken(tokenCall) : (adviseOnList(command) ?? fix) };
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
     return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
@@ -112,6 +113,16 @@ function adviseOnToken(tokenCall: string): string {
     `let the command ask for the token: ${tokenCall}, or read it from a file: ${tokenCall} < FILE. ` +
     "A token that you typed here is in your shell's history: delete it there, and revoke it"
   );
+}
+
+/** Says how to give several values: `--host a b` is one. Undefined: no option that may be repeated is given. */
+function adviseOnList(command: Pick<Command, 'opts' | 'options'>): string | undefined {
+  const values = command.opts();
+  const list = command.options.find(
+    (candidate) => isRepeatable(candidate) && values[candidate.attributeName()] !== undefined,
+  );
+  const call = list?.flags.replace(/<(.+)>/, (_flag, value: string) => value.toUpperCase());
+  return call && `repeat the option for each value: ${call} ${call}`;
 }
 
 function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>): string {

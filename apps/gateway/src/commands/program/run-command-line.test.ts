@@ -168,6 +168,28 @@ test('plain HTTP on all interfaces is refused, with an address that is allowed',
   });
 });
 
+test('one address for token reviews and the admin server is refused before it is used', async () => {
+  const config = packagePath('gateway.yaml');
+  const address = '127.0.0.1:8080';
+  const words = ['serve', '--config', config, '--listen', address, '--admin-listen', address];
+  expect(await run(words)).toMatchObject({
+    code: 1,
+    stderr:
+      'sallyport: --admin-listen 127.0.0.1:8080 is also the address for token reviews\n  fix: write --listen and --admin-listen with two ports\n',
+  });
+});
+
+test('a single value of a list needs its option', async () => {
+  const words = ['token', 'create', '--user', 'ci', '--ttl', '8h', '--group', 'dev', 'ops'];
+  const { code, stderr } = await run(words);
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(
+      /\n {2}fix: repeat the option for each value: --group GROUP --group GROUP\n$/,
+    ),
+  ]);
+});
+
 describe('what might be a secret is not repeated', () => {
   const hidden = 'They are not repeated here, since they might be secrets';
   test.each([

@@ -221,6 +221,12 @@ describe('revoke without cache.redis', () => {
     },
     {
       options: ['--token'],
+      input: '  token: some-token-of-20-chars\n',
+      message:
+        'standard input begins with token:, which is a key of YAML and not part of a token\n  fix: pipe the value of token: alone\n',
+    },
+    {
+      options: ['--token'],
       input: 'first\nsecond\n',
       message:
         'standard input has several lines, and a token is one line\n  fix: pipe the token alone\n',

@@ -60,7 +60,10 @@ function makeEntry(token: string, fields: Fields, end: Date | undefined): Fields
 
 function checkToken(context: CommandContext, token: string): string {
   if (!token.isWellFormed() || token.includes('\uFFFD'))
-    throw new Error('the token is not valid UTF-8');
+    throw new FixableError(
+      'the token is not valid UTF-8',
+      'make a token of letters and digits: use --generate, or openssl rand -hex 32',
+    );
   // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
   if (/\s/.test(token))
     throw new FixableError(

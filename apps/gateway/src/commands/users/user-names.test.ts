@@ -75,6 +75,16 @@ describe('a command that changes something', () => {
       (error: Error) => error.message.split('\n').slice(1).join('\n'),
     );
 
+  test('of a service account is refused, whose tokens no gateway gets', async () => {
+    const name = 'system:serviceaccount:ci:deploy';
+    const refuse = (options: object) =>
+      requirePrefix(createTestContext(), configOf({ corp: knowsNot }), 'user', name, options);
+    await expect(refuse({})).rejects.toThrow(
+      `nothing was done: ${name} is a service account, whose tokens kube-apiserver checks itself: it asks no gateway: remove its role bindings, or the account: kubectl delete serviceaccount -n ci deploy`,
+    );
+    await expect(refuse({ exact: true })).resolves.toBeUndefined();
+  });
+
   test('lists the names that may be meant, those that an authenticator knows first', async () => {
     expect(
       await refusal('carol', {

@@ -91,6 +91,13 @@ export async function requirePrefix(
 ) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
+  const [, namespace = 'NAMESPACE', account = 'NAME'] =
+    /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name) ?? [];
+  if (kind === 'user' && name.startsWith('system:serviceaccount:'))
+    throw new UsageError(
+      `nothing was done: ${printable(name)} is a service account, whose tokens kube-apiserver checks itself: it asks no gateway`,
+      `remove its role bindings, or the account: kubectl delete serviceaccount -n ${shellQuoted(namespace)} ${shellQuoted(account)}`,
+    );
   const limit = lookUpLimit(wait);
   const answers =
     kind === 'user' ? await askWhoKnows(context, config, name, candidates, limit) : [];
