@@ -40,7 +40,7 @@ export const pages = {
     localPage(
       403,
       'Not logged in',
-      `This login is for ${printable(account)}, but ${printable(user)} logged in.`,
+      `This login is for ${printable(account)}, but ${printable(user)} logged in. Start again in the terminal or tool, and log in as ${printable(account)}.`,
     ),
 };
 

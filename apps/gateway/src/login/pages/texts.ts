@@ -169,8 +169,8 @@ export const factorsTexts = {
   withoutScript: 'To add a passkey, allow JavaScript for this site in your browser.',
   recovery: 'Recovery codes',
   recoveryLeft: (count: number) =>
-    `You have ${count} ${count === 1 ? 'recovery code' : 'recovery codes'} left. Each of them works once, in place of your second factor.`,
-  recoveryFew: 'You have few codes left. Replace them before you need them.',
+    `You have ${count || 'no'} ${count === 1 ? 'recovery code' : 'recovery codes'} left. A recovery code works once, in place of your second factor.`,
+  recoveryFew: 'Replace your recovery codes before you need one.',
   replace: 'Replace the recovery codes',
   replaced: 'If you replace them, the codes that you have now no longer work.',
   done: 'When you are done, close this page.',
