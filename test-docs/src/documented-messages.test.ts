@@ -10,6 +10,8 @@ const foreign = new Set([
   'Unable to authenticate the request',
   'Failed to make webhook authenticator request',
   'no such host',
+  'no configuration has been provided',
+  'context was not found',
   'i/o timeout',
   'context deadline exceeded',
   'x509: …',

@@ -141,6 +141,8 @@ describe.concurrent('the login server', () => {
     expect((await ask({ method: 'PUT', path: '/v1/session' })).headers.allow).toBe('GET, DELETE');
     const { json } = await ask({ method: 'GET', path: '/readyz' });
     expect(json?.message).toMatch(/^there is no such request: .* at admin\.listen$/);
+    const basic = { path: '/v1/session', headers: { authorization: 'Basic eDp5' } };
+    expect((await ask({ method: 'GET', ...basic })).json?.message).toContain('Bearer TOKEN');
   });
 
   test('answers a token review with where reviews go, as kube-apiserver shows it, whatever its Host', async () => {

@@ -57,7 +57,7 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
       throw usageFailure(
         'Unexpected argument, which is not repeated here: it might be a password',
         maxPositionals === 0
-          ? 'write a name behind its option: --username NAME, or --context NAME for a cluster'
+          ? 'write options alone, such as --username NAME, or --context NAME for a cluster; see: kubectl sallyport --help'
           : 'write one URL, and one CLUSTER at most. To add all clusters: --all',
       );
     }

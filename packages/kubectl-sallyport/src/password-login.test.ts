@@ -196,7 +196,7 @@ test.each([
   {
     answer: '{"code": "wrong-credentials"}',
     expected:
-      'wrong name or password, or this user is not allowed to log in to cluster prod\n  fix: check both. ',
+      'wrong name or password, or this user is not allowed to log in to cluster prod\n  fix: check the password, the only text in /',
   },
   // A server of an earlier version, or a proxy.
   { answer: '<html>', expected: 'wrong name or password, ' },

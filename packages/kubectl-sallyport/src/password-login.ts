@@ -58,7 +58,7 @@ export async function sessionByPassword(
   }
   throw new Failure(
     `${url}: ${problem} to cluster ${cluster}`,
-    'check both. The name has no prefix such as corp:, which only Kubernetes sees. For the reason, ask your administrator',
+    `check ${source.check}, and the name, which is without a prefix such as corp: here. For the reason, ask your administrator`,
   );
 }
 

@@ -24,6 +24,12 @@ export function passwordSource(mayAsk: boolean, fromStdin = false) {
   return {
     /** Whether a user is asked, who might not be there. */
     isPrompt,
+    /** Says what to check when a password is wrong. */
+    check: fromStdin
+      ? 'the password on standard input'
+      : file
+        ? `the password, the only text in ${file}`
+        : 'the password',
     /** Reads a name and a password. @throws Failure when there is none */
     async read(target: Target, store: CacheStore) {
       if (fromStdin) return fromText(target, () => text(process.stdin));

@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { anyCharacter } from '@sallyport/scripts/any-character';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { cacheName, normalizeUrl, targetFrom } from './target.ts';
+import { cacheName, normalizeUrl, readCaFile, targetFrom } from './target.ts';
 
 test.each([
   ['https://login.example.com', 'https://login.example.com'],
@@ -64,3 +67,10 @@ test.each([
     expect(targetFrom(options, { login, cluster: 'prod', ca: 'PEM' })?.ca).toBe(ca);
   },
 );
+
+test('a file of a CA in base64 is refused with how to decode it', async () => {
+  await using folder = await temporaryFolder('target');
+  const file = join(folder.path, 'ca.b64');
+  await writeFile(file, Buffer.from('-----BEGIN CERTIFICATE-----').toString('base64'));
+  expect(() => readCaFile(file)).toThrow(`run: base64 -d ${file} > ca.crt`);
+});

@@ -70,13 +70,13 @@ export function readCaFile(file: string): string {
     /-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g,
   );
   if (certificates === null) {
-    const isBinary = text.includes('\ufffd');
-    throw usageFailure(
-      `--ca-file: ${file} contains no certificate in PEM`,
-      isBinary
-        ? `if it is in DER, run: openssl x509 -inform DER -in ${shellWord(file)} -out ca.crt`
-        : 'name the file of the CA that has a line -----BEGIN CERTIFICATE-----',
-    );
+    const word = shellWord(file);
+    let fix = 'name the file of the CA that has a line -----BEGIN CERTIFICATE-----';
+    if (text.includes('\ufffd'))
+      fix = `if it is in DER, run: openssl x509 -inform DER -in ${word} -out ca.crt`;
+    // It is `-----BEGIN` in base64, as `certificate-authority-data` has it.
+    if (text.startsWith('LS0tLS1CRUdJTi')) fix = `run: base64 -d ${word} > ca.crt`;
+    throw usageFailure(`--ca-file: ${file} contains no certificate in PEM`, fix);
   }
   return `${certificates.join('\n')}\n`;
 }

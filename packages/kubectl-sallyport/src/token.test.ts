@@ -259,6 +259,11 @@ test.each([
     message: /there is no kubeconfig \/nonexistent\/config\n {2}fix: correct --kubeconfig /,
   },
   {
+    words: ['init', 'https://127.0.0.1:1', '--kubeconfig=~/.kube/config'],
+    code: 2,
+    message: /\n {2}fix: write "\$HOME" in place of ~/,
+  },
+  {
     words: ['init', 'https://127.0.0.1:1', '--kubeconfig', `a${delimiter}b`],
     code: 2,
     message: /--kubeconfig: there is no file a.b\n {2}fix: name one file/,

@@ -164,11 +164,12 @@ function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware 
     );
     if (methods.length === 0) {
       const message =
-        'there is no such request: the login API begins with /v1/, and metrics and health are at admin.listen';
+        'there is no such request: a login is POST /v1/sessions, and metrics and health are at admin.listen';
       throw new LoginError(404, 'not-found', message);
     }
     context.set('Allow', methods.join(', '));
-    throw new LoginError(405, 'method-not-allowed', `the method must be ${methods.join(' or ')}`);
+    const message = `the method must be ${methods.join(' or ')}: a login is POST /v1/sessions`;
+    throw new LoginError(405, 'method-not-allowed', message);
   };
 }
 

@@ -85,7 +85,8 @@ export function createLoginRouter(bodyTimeout: number): Router {
 /** Reads the token of the header (RFC 6750 section 2.1). @throws LoginError when there is none */
 function readBearer({ req }: Context): string {
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '') ?? [];
-  if (token === undefined) throw noSession();
+  if (token === undefined)
+    throw noSession('send the token of the session in a header: Authorization: Bearer TOKEN');
   return token;
 }
 

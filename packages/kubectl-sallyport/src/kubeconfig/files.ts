@@ -38,11 +38,16 @@ export function kubeconfigPaths(
       `name one file. Only KUBECONFIG can name several, with "${delimiter}" between them`,
     );
   }
-  if (path !== undefined) return [path];
-  const listed = [
-    ...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== '')),
-  ];
-  return listed.length > 0 ? listed : [join(home, '.kube', 'config')];
+  const listed = path === undefined ? (env.KUBECONFIG ?? '').split(delimiter) : [path];
+  const paths = [...new Set(listed.filter((file) => file !== ''))];
+  const literal = paths.find((file) => file.startsWith('~') && !existsSync(file));
+  if (literal !== undefined) {
+    throw usageFailure(
+      `there is no kubeconfig ${literal}`,
+      'write "$HOME" in place of ~, which the shell did not replace',
+    );
+  }
+  return paths.length > 0 ? paths : [join(home, '.kube', 'config')];
 }
 
 /** Finds the file that gets new entries, as kubectl does: the first that exists, else the last. */

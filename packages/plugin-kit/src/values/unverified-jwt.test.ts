@@ -80,6 +80,7 @@ test('an encrypted JWT, and one of very many parts, is not one', () => {
     `${part({ alg: 'ES256' })}${'.'.repeat(100_000)}AAAA`,
   ])
     expect(readUnverifiedJwt(odd)).toBeUndefined();
+  expect(whyUnknownIssuer(`${whole}.AAAA.AAAA`, known)).toMatch(/^is an encrypted JWT, /);
 });
 
 test.each(['alice:password', 'sp_AAAA', ''])('%j does not look like a JWT', (text) => {

@@ -47,6 +47,8 @@ export function whyUnknownIssuer(token: string, issuers: readonly string[]): str
   const unverified = readUnverifiedJwt(token);
   if (/^eyJ[\w-]+\.[\w-]+\.$/.test(token))
     return 'is a JWT without a signature (alg none), which is never accepted: get a signed one from its issuer';
+  if (/^eyJ[\w-]+(\.[\w-]*){4}$/.test(token))
+    return 'is an encrypted JWT, which no authenticator can read: let its issuer sign it, and not encrypt it';
   if (unverified === undefined)
     return 'begins like a JWT, but is not a whole one with an issuer (iss) and a signature: was it cut off?';
   const issuer = unverified.issuer.slice(0, maxQuotedLength);

@@ -305,7 +305,7 @@ describe('the admin address', () => {
       status: 404,
       json: {
         message:
-          'not found: token reviews go to server.listen and logins to login.listen, not to admin.listen',
+          'not found: here are /livez, /readyz and /metrics; token reviews go to server.listen and logins to login.listen, not to admin.listen',
       },
     });
     const answer = await get(server, '/metrics', '127.0.0.1', 'DELETE');

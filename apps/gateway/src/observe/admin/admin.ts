@@ -144,7 +144,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
   app.use(
     refuseUnmatched(
       'GET, HEAD',
-      'not found: token reviews go to server.listen and logins to login.listen, not to admin.listen',
+      'not found: here are /livez, /readyz and /metrics; token reviews go to server.listen and logins to login.listen, not to admin.listen',
     ),
   );
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
