@@ -9,6 +9,7 @@ const examples: Readonly<Record<string, string>> = {
   certFile: 'tls/server.crt',
   clientId: 'sallyport',
   endpoint: 'http://otel-collector:4318/v1/traces',
+  groups: '["corp:k8s-admins"]',
   keyFile: 'tls/server.key',
   keyPrefix: 'sallyport.example.com',
   name: 'tokens',

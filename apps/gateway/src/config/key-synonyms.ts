@@ -126,6 +126,11 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
   ],
   ['memberof membershipattribute', 'attribute: memberOf', 'groups: { attribute: memberOf }'],
   ['recursive transitive nestedgroups', 'nested'],
+  ['usestarttls', 'startTLS'],
+  ['connectionpool poolsize', 'pool: { max: 10 }'],
+  ['objectclass', 'filter: "(&(objectClass=person)(uid={username}))"'],
+  ['emailattribute mailattribute', 'attributes: { username: uid, email: mail }'],
+  ['groups', ['extra', 'write groups: { attribute: memberOf } next to user']],
   // OpenID Connect
   [
     'iss issuer issuerurl issueruri',
@@ -141,12 +146,13 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
     issuers,
   ],
   [
-    'audience aud clientid apiaudience',
+    'audience audiences aud clientid apiaudience',
     'audiences: [kubernetes]',
     ['claimMappings', `write ${issuer}`],
     'apiAudiences',
     'audience',
     'clientId',
+    ['tracing', 'write server: { apiAudiences: [https://kubernetes.default.svc.cluster.local] }'],
     issuers,
   ],
   [
@@ -172,6 +178,17 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
   ],
   ['discoveryurl', 'issuer'],
   ['displayname label', 'title'],
+  [
+    'oidc oauth oauth2 sso idp identityprovider',
+    'providers: { okta: { authenticator: corp, clientId: sallyport } }',
+  ],
+  [
+    'allowedgroups requiredgroups',
+    [
+      'publicUrl',
+      'remove it: RBAC decides what a group may do. To drop groups, write groups.allow at the authenticator',
+    ],
+  ],
   // Limits and times
   [
     'maxattempts attempts threshold limit failures maxtries maxretries max',
@@ -194,6 +211,7 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
     ['onError', 'write cache: { authenticatedTtl: 5m }'],
     'refresh',
   ],
+  ['commandtimeout', 'timeout'],
   ['negativettl errorttl', 'rejectedTtl'],
   ['idletimeout inactivity sessiontimeout', 'idle'],
   ['refreshinterval checkinterval', 'revalidate', 'refresh'],
@@ -205,10 +223,21 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
     'reviewTimeout: 10s',
   ],
   ['concurrency maxconcurrency parallelism', 'maxConcurrent', 'maxInFlight', 'inFlight'],
-  ['ratelimit perip rate', 'perAddress: 10/m', 'limits: { perAddress: 10/m }'],
+  [
+    'ratelimit perip rate',
+    'perAddress: 10/m',
+    'limits: { perAddress: 10/m }',
+    ['maxFailures', 'remove it: login.limits.perAddress limits client addresses'],
+  ],
   // Sections and entries
   ['logging loglevel verbosity severity debug', 'level', 'log: { level: info }'],
   ['format', ['level', 'remove it: each line of the log is JSON']],
+  ['output file path filename destination', ['level', 'remove it: the log goes to standard error']],
+  ['level policy', ['output', 'remove it: each decision is logged']],
+  [
+    'order priority weight',
+    ['onError', 'remove it: authenticators are asked in the order of this list'],
+  ],
   [
     'metrics prometheus monitoring health probes',
     ['admin', 'write admin: { listen: 127.0.0.1:8081 }, which serves /metrics, /livez and /readyz'],

@@ -182,6 +182,29 @@ describe('one mistake is one error, and it has a fix', () => {
         '1:62: authenticators[0].options.url: contains a variable, such as $NAME, and nothing replaces variables in this file: write the value; a secret as { file: PATH } or { env: NAME }; or run envsubst on the file first',
     },
     {
+      mistake: 'a variable with $ for a secret',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: { env: $A_URL } } }]',
+      problem:
+        '1:62: authenticators[0].options.url: authenticator a: env is the name of a variable, without $: write { env: A_URL }',
+    },
+    {
+      mistake: 'a tag for a secret',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: !env A_URL } }]',
+      problem:
+        '1:62: unknown tag (a word that begins with "!"): quote a value that begins with !; write a secret as { env: NAME } or { file: PATH }',
+    },
+    {
+      mistake: 'a placeholder of an example',
+      text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: "https://<your-host>/a" } }]',
+      problem:
+        '1:62: authenticators[0].options.url: contains a placeholder of an example, such as <NAME>: write your value in its place',
+    },
+    {
+      mistake: 'keys for true or false',
+      text: `admin: { statusPage: { show: 1 } }\n${entry}`,
+      problem: '1:22: admin.statusPage: must be true or false: write true or false alone',
+    },
+    {
       mistake: 'a template',
       text: `server: { listen: {{ .Values.listen }} }\n${entry}`,
       problem:
@@ -209,7 +232,7 @@ describe('one mistake is one error, and it has a fix', () => {
       mistake: 'a backend at the top level',
       text: `ldap: { urls: [ldaps://a] }\n${entry}`,
       problem:
-        '1:1: ldap: unknown key: write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing, check, log. A backend is an entry of authenticators, with use',
+        '1:1: ldap: unknown key: remove it, or write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing, check, log. A backend is an entry of authenticators, with use',
     },
     {
       mistake: 'no map',
@@ -239,6 +262,22 @@ test('a variable in a value that is valid is a warning, which does not quote it'
     },
   ]);
   expect(JSON.stringify(warnings)).not.toContain('HOST');
+});
+
+test.each([
+  ['https://a/<TENANT_ID>', true],
+  ['https://a/{tenant-id}/v2.0', true],
+  ['<your name>', true],
+  ['(&(a<=5)(b>=3))', false],
+  ['(?<name>a)-(?P<user_name>b)', false],
+  ['(uid={username})', false],
+  ['a <b>', false],
+])('whether %s is a placeholder of an example: %s', async (text, isPlaceholder) => {
+  await using folder = await folderWithProbe(pluginSource('z.strictObject({ text: z.string() })'));
+  const { warnings } = await folder.load(
+    `authenticators: [{ name: a, use: ./probe.js, options: { text: ${JSON.stringify(text)} } }]`,
+  );
+  expect(warnings).toHaveLength(isPlaceholder ? 1 : 0);
 });
 
 test('a `$` that begins no variable is a value like others', async () => {

@@ -302,9 +302,11 @@ const writeKind: Readonly<Record<string, (input: unknown) => string | undefined>
 };
 
 /** YAML 1.2 reads `yes` and `on` as text, other than the YAML of ten years ago. */
-function writeBoolean(input: unknown): string | undefined {
+function writeBoolean(input: unknown): string {
   if (/^(true|yes|on|1)$/i.test(String(input))) return 'write true, without quotes';
-  return /^(false|no|off|0)$/i.test(String(input)) ? 'write false, without quotes' : undefined;
+  return /^(false|no|off|0)$/i.test(String(input))
+    ? 'write false, without quotes'
+    : 'write true or false alone';
 }
 
 /** Proposes how to write a list. Only values of keys that have no secret are quoted. */

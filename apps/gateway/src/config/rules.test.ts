@@ -98,7 +98,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       name: 'a section that does not exist',
       parts: { more: 'quotas: {}' },
       expected:
-        '8:1: quotas: unknown key: write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
+        '8:1: quotas: unknown key: remove it, or write one of: server, admin, authenticators, cache, lockout, login, audit, provenance, tracing',
     },
     {
       name: 'an unknown key deep in',

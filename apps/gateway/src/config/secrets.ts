@@ -98,6 +98,13 @@ function findInEnvironment(name: string, { environment }: SecretSources): Secret
   if (name === '') return { message: 'env is empty', fix: 'name a variable' };
   const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
   if (secret) return { secret };
+  if (name.startsWith('$')) {
+    const plainName = name.replaceAll(/[${}]/g, '');
+    return {
+      message: 'env is the name of a variable, without $',
+      fix: `write { env: ${plainName} }`,
+    };
+  }
   const state = secret === undefined ? 'not set' : 'empty';
   return {
     message: `the environment variable ${name} is ${state}`,

@@ -9,9 +9,21 @@ const words = {
   fix: 'write the value; a secret as { file: PATH } or { env: NAME }; or run envsubst on the file first',
 };
 
-/** Finds the texts that contain variables. @param value of the file, as it is written */
+/** Matches a placeholder of an example: `<TENANT_ID>`, `<your-domain>`, or `{tenant}` in a URL. A group of a regular expression has a name, too. */
+const placeholder =
+  /(?<!\(\?P?)<(?:[A-Z][A-Z\d_ -]*|[a-z]+[-_ ][\w -]*)>|^[a-z]+:\/\/[^\s]*\{[\w-]+\}/;
+
+const placeholderWords = {
+  message: 'contains a placeholder of an example, such as <NAME>',
+  fix: 'write your value in its place',
+};
+
+/** Finds the texts that contain variables or placeholders. @param value of the file, as it is written */
 export function findVariables(value: unknown, path: Path = []): Problem[] {
-  if (typeof value === 'string') return variable.test(value) ? [{ path, ...words }] : [];
+  if (typeof value === 'string') {
+    if (variable.test(value)) return [{ path, ...words }];
+    return placeholder.test(value) ? [{ path, ...placeholderWords }] : [];
+  }
   if (!Array.isArray(value) && !isObject(value)) return [];
   const entries: [PropertyKey, unknown][] = Array.isArray(value)
     ? [...value.entries()]
@@ -19,7 +31,7 @@ export function findVariables(value: unknown, path: Path = []): Problem[] {
   return entries.flatMap(([key, child]) => findVariables(child, [...path, key]));
 }
 
-/** Replaces the problems of texts with variables: what their variables are to become may be right. */
+/** Replaces the problems of texts with variables or placeholders: what these are to become may be right. */
 export function withVariables(
   problems: readonly Problem[],
   variables: readonly Problem[],

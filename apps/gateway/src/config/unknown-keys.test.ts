@@ -68,14 +68,16 @@ describe('keys that the schema does not name are reported', () => {
     ['base filter', 'searchBase', 'did you mean base?'],
     ['url audiences', 'client_id', 'write audiences: [kubernetes]'],
     ['title issuer clientId', 'url', 'did you mean issuer?'],
-    ['level', 'host', 'write one of: level'],
+    ['username uid email extra', 'groups', 'write groups: { attribute: memberOf } next to user'],
+    ['level', 'output', 'remove it: the log goes to standard error'],
+    ['level', 'host', 'remove it, or write one of: level'],
   ])('in a place with %s, the meaning of %s in other programs', (keys, word, fix) => {
     const shape = Object.fromEntries(keys.split(' ').map((key) => [key, z.string()]));
     expect(keysOf(z.object(shape), { [word]: 'x' })).toEqual([`options.${word}: ${fix}`]);
   });
   test('with all known ones when none is near', () => {
     expect(keysOf(server, { audit: 'x' })).toEqual([
-      'options.audit: write one of: listen, timeout',
+      'options.audit: remove it, or write one of: listen, timeout',
     ]);
   });
   test('when the schema names none at all', () => {
@@ -102,10 +104,10 @@ describe('keys that the schema does not name are reported', () => {
       z.object({ kind: z.literal('anonymous'), guest: z.string() }),
     ]);
     expect(keysOf(schema, { kind: 'bind', dn: '', guest: '' })).toEqual([
-      'options.guest: write one of: kind, dn',
+      'options.guest: remove it, or write one of: kind, dn',
     ]);
     expect(keysOf(schema, { kind: 'typo', dn: '', guest: '', x: '' })).toEqual([
-      'options.x: write one of: kind, dn, guest',
+      'options.x: remove it, or write one of: kind, dn, guest',
     ]);
   });
   test('in the map of a union of a text and a map', () => {
@@ -116,7 +118,7 @@ describe('keys that the schema does not name are reported', () => {
   test('in both halves of an intersection', () => {
     const schema = z.intersection(server, z.object({ other: z.string() }));
     expect(keysOf(schema, { listen: '', other: '', x: '' })).toEqual([
-      'options.x: write one of: listen, timeout, other',
+      'options.x: remove it, or write one of: listen, timeout, other',
     ]);
   });
   test('through references, also in circles', () => {

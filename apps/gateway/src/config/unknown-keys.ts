@@ -52,7 +52,7 @@ function describeKnown(path: Path, knownKeys: readonly string[]): string {
     return 'remove it: what is in the file is enabled, so to disable a section or an entry, remove it';
   if (knownKeys.length === 0) return 'remove it: no key is known here';
   const backends = path.length === 1 ? '. A backend is an entry of authenticators, with use' : '';
-  return `write one of: ${knownKeys.join(', ')}${backends}`;
+  return `remove it, or write one of: ${knownKeys.join(', ')}${backends}`;
 }
 
 /**

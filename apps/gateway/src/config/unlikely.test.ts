@@ -40,6 +40,19 @@ test.each([
   expect(warnings.map(({ path }) => path.join('.'))).toEqual(paths);
 });
 
+test('a group pattern with ! excludes nothing', () => {
+  const groups = { prefix: '', allow: ['k8s-*', '!k8s-dev'] };
+  const authenticators = [{ username: { prefix: '' }, groups }];
+  const settings = { authenticators } as unknown as Parameters<typeof unlikelyValues>[0];
+  expect(unlikelyValues(settings, {})).toEqual([
+    {
+      path: ['authenticators', 0, 'groups', 'allow', 1],
+      message: expect.stringContaining('these globs exclude nothing'),
+      fix: 'remove it, and list only the groups that may pass',
+    },
+  ]);
+});
+
 test('an audience with a comma is several', () => {
   expect(
     unlikelyValues({ authenticators: [] }, { server: { apiAudiences: ['a', 'b, c'] } }),

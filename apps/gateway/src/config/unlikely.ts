@@ -195,6 +195,10 @@ function unlikelyPatterns(authenticators: FileConfig['authenticators']): Problem
         const message = `${JSON.stringify(pattern)} is a regular expression, and these are globs, in which only * is special: most likely no group has that name`;
         return { path, message, fix: 'write a glob such as k8s-*, one entry for each alternative' };
       }
+      if (pattern.startsWith('!')) {
+        const message = `${JSON.stringify(pattern)} begins with !, and these globs exclude nothing: it lets groups pass whose name begins so`;
+        return { path, message, fix: 'remove it, and list only the groups that may pass' };
+      }
       if (prefix === '' || !pattern.startsWith(prefix)) return [];
       const name = pattern.slice(prefix.length);
       return {

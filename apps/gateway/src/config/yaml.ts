@@ -221,7 +221,7 @@ const mistakes: readonly Row[] = [
   [
     /^TAG_RESOLVE_FAILED/,
     'unknown tag (a word that begins with "!")',
-    'quote a value that begins with !',
+    'quote a value that begins with !; write a secret as { env: NAME } or { file: PATH }',
   ],
   [/^NON_STRING_KEY/, 'a key must be a word', 'quote a key that begins with [ or {'],
   [/^BAD_ALIAS/, 'unknown alias (a word that begins with "*")', 'quote a value that begins with *'],

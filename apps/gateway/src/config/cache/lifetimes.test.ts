@@ -97,7 +97,7 @@ describe('the file’s', () => {
     { file: 'off', expected: '8:8: cache: must be keys and values' },
     {
       file: '{ store: memory }',
-      expected: '8:10: cache.store: unknown key: write one of: authenticatedTtl, ',
+      expected: '8:10: cache.store: unknown key: remove it, or write one of: authenticatedTtl, ',
     },
     {
       file: '{ rejectedTll: 1s }',

@@ -117,7 +117,7 @@ describe('cache.redis', () => {
     },
     {
       redis: `{ ${good}, commandTimeout: 1s }`,
-      expected: 'cache.redis.commandTimeout: unknown key: write one of: url, ',
+      expected: 'cache.redis.commandTimeout: unknown key: did you mean timeout?',
     },
     {
       redis: '{ url: redis, sealingKeys: [{ env: KEY }] }',
