@@ -424,7 +424,9 @@ test('another user than the account of the context is refused, and their session
   const page = await visit(login.port, codePath(login, server.confirm(login)));
   expect([page.status, page.html]).toEqual([
     403,
-    expect.stringContaining('This login is for ada, but corp:bob logged in. Start again in the terminal or tool, and log in as ada.'),
+    expect.stringContaining(
+      'This login is for ada, but corp:bob logged in. Start again in the terminal or tool, and log in as ada.',
+    ),
   ]);
   const { code, stderr } = await running;
   expect([code, stderr]).toEqual([

@@ -258,7 +258,11 @@ describe('the page of the own second factors', () => {
     { recoveryCodes: 10, words: 'You have 10 recovery codes left.', isWarning: false },
     { recoveryCodes: 3, words: 'You have 3 recovery codes left.', isWarning: false },
     { recoveryCodes: 2, words: 'You have 2 recovery codes left.', isWarning: true },
-    { recoveryCodes: 1, words: 'You have 1 recovery code left. A recovery code works once', isWarning: true },
+    {
+      recoveryCodes: 1,
+      words: 'You have 1 recovery code left. A recovery code works once',
+      isWarning: true,
+    },
     { recoveryCodes: 0, words: 'You have no recovery codes left.', isWarning: true },
   ])(
     'with $recoveryCodes recovery codes says so, and warns: $words $isWarning',
