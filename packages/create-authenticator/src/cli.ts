@@ -51,7 +51,7 @@ function parseCommandLine(words: readonly string[]) {
     try {
       return parseArgs({ args: [...words], options, allowPositionals: true });
     } catch (error) {
-      throw new CreateError((error as Error).message, seeHelp);
+      throw new CreateError((error as Error).message.split('. To specify')[0] ?? '', seeHelp);
     }
   })();
   if (values.help) return;

@@ -252,7 +252,7 @@ describe('the command', () => {
       words: ['a', '--language', 'coffee'],
       message: '--language: "coffee" is not a language\n  fix: write ts or js\n',
     },
-    { words: ['a', '--langauge', 'js'], message: "Unknown option '--langauge'" },
+    { words: ['a', '--langauge', 'js'], message: "Unknown option '--langauge'\n  fix: see: " },
     { words: ['@acme/My'], message: '"My" is not a name for a plugin' },
   ])('$words is an error in words', async ({ words, message }) => {
     const { code, stdout, stderr } = await run(words);

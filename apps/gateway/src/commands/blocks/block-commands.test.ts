@@ -268,6 +268,10 @@ test.each([
     remarks: /^sallyport: --sid begins or ends with a blank.*\n {2}fix: .*\n$/,
   },
   {
+    words: ['--user', 'robot:ci '],
+    remarks: /^sallyport: --user begins or ends with a blank.*\n {2}fix: .*\n$/,
+  },
+  {
     words: ['--jti', 'X509SHA256=00ff '],
     remarks:
       /^sallyport: --jti begins or ends with a blank.*\n {2}fix: .*\n.*--jti X509SHA256=\.\.\. is the id of a client certificate.*\n$/,

@@ -263,6 +263,16 @@ describe('what might be a secret is not repeated', () => {
     expect((await run(['block', 'jane'])).stderr).not.toContain('token');
   });
 
+  test('a token to hash for several groups in one', async () => {
+    const token = secret('token-of-26-letters-abcdef');
+    const words = ['token', 'hash', '--user', 'ci', '--group', 'dev,ops'];
+    const { code, stderr } = await run(words, `${token}\n`);
+    expect([code, stderr]).toEqual([
+      0,
+      'sallyport: dev,ops is one group, with a comma in its name\n  fix: if several groups are meant, drop this token, and write --group once per group\n',
+    ]);
+  });
+
   test('a token to hash that has the word of its header', async () => {
     const token = secret('bearer-token-of-30-letters-abc');
     const words = ['token', 'hash', '--user', 'ci'];

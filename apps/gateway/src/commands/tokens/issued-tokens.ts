@@ -19,6 +19,7 @@ import { commandLine } from '../printed-commands.ts';
 import { roundedDuration, timeText } from '../times.ts';
 import { checkName, remarkOtherName } from '../users/name-check.ts';
 import { findUser, remarkFound } from '../users/user-names.ts';
+import { remarkCommas } from './token-hash.ts';
 import { printTokens } from './token-table.ts';
 
 export interface RequestOptions extends TokenOptions {
@@ -55,7 +56,8 @@ export async function createToken(context: CommandContext, options: ReadOptions 
     }
   });
   remarkLifetime(context, options.ttl);
-  remarkCommas(context, request);
+  remarkCommas(context, request.user.groups);
+  remarkPrefix(context, setup, request);
   remarkAudiences(context, config, request);
   return exitCodes.success;
 }
@@ -70,14 +72,20 @@ function remarkLifetime(context: CommandContext, ttl: number): void {
   );
 }
 
-/** Other tools take several values with commas. A name of LDAP may have commas, too. */
-function remarkCommas(context: CommandContext, { user: { groups = [] } }: TokenRequest): void {
-  const group = groups.find((name) => name.includes(',') && !name.includes('='));
-  if (group === undefined) return;
+/** Remarks on a user whose name has the prefix of another authenticator: the token is not for that user. */
+function remarkPrefix(
+  context: CommandContext,
+  { config: { authenticators }, nameUser }: IssuerSetup,
+  { user }: TokenRequest,
+): void {
+  const owner = authenticators.find(
+    ({ username: { prefix } }) => prefix !== '' && user.username.startsWith(prefix),
+  );
+  if (owner === undefined) return;
   printRemark(
     context,
-    `${printable(group)} is one group, with a comma in its name`,
-    'if several groups are meant, revoke this token, and write --group once per group',
+    `this token is for ${printable(nameUser(user).user.username)}, and not for the user ${printable(user.username)} of authenticator ${owner.name}`,
+    'if that user is meant, revoke this token: users of that authenticator get no tokens here',
   );
 }
 

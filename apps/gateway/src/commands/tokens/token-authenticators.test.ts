@@ -34,6 +34,20 @@ describe('whose tokens', () => {
     );
   });
 
+  test('a user with the prefix of another authenticator has a remark', async () => {
+    const robots = { ...issuing('robots'), username: { prefix: 'robot:' } };
+    const corp = { ...staticAuthenticator2('corp'), username: { prefix: 'corp:' } };
+    const { run } = await createPlace({ authenticators: [robots, corp] });
+    for (const [user, isOfCorp] of [
+      ['corp:jane', true],
+      ['jane', false],
+    ] as const) {
+      const { code, stderr } = await run(['create', '--user', user, '--ttl', '1h']);
+      const remark = `, and not for the user ${user} of authenticator corp\n  fix: if that user is meant, revoke this token: `;
+      expect([code, stderr.includes(remark)]).toEqual([0, isOfCorp]);
+    }
+  });
+
   test('an issuer that can’t be created is reported with its place and its own message', async () => {
     const { run, config, calls } = await createPlace({
       options: { fails: 'createTokenIssuer', message: 'no url' },

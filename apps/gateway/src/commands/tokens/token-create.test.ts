@@ -83,7 +83,7 @@ describe('token create', () => {
     const { run } = await createPlace();
     const { code, stderr } = await run([...create, '--group', group]);
     const remark =
-      'sallyport: deployers,viewers is one group, with a comma in its name\n  fix: if several groups are meant, revoke this token, and write --group once per group\n';
+      'sallyport: deployers,viewers is one group, with a comma in its name\n  fix: if several groups are meant, drop this token, and write --group once per group\n';
     expect([code, stderr.includes(remark)]).toEqual([0, hasRemark]);
   });
 

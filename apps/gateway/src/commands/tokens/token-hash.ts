@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { stringify } from 'yaml';
+import { printable } from '../../base/logging/printable.ts';
 import { FixableError } from '../../config/problems.ts';
 import { createTokenFingerprint } from '../../observe/audit/entry.ts';
 import type { CommandContext } from '../context.ts';
@@ -42,7 +43,19 @@ export async function tokenHash(
     if (generate) context.stderr.write(`The token, shown only once: ${token}\n`);
     context.stdout.write(staticEntry(token, fields, end));
   }
+  remarkCommas(context, group);
   return exitCodes.success;
+}
+
+/** Remarks on a group with a comma: other tools take several values with commas. A name of LDAP may have commas, too. */
+export function remarkCommas(context: CommandContext, groups: readonly string[] = []): void {
+  const group = groups.find((name) => name.includes(',') && !name.includes('='));
+  if (group === undefined) return;
+  printRemark(
+    context,
+    `${printable(group)} is one group, with a comma in its name`,
+    'if several groups are meant, drop this token, and write --group once per group',
+  );
 }
 
 type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;

@@ -102,6 +102,13 @@ export async function readSubject(
     return { kind, name: digestToken(token), token };
   }
   const name = options[kind] ?? '';
+  if (name.trim() !== name) {
+    printRemark(
+      context,
+      `--${kind} begins or ends with a blank, so most likely nothing has this name`,
+      'if the blank was copied by mistake, run the command again without it',
+    );
+  }
   if (kind === 'digest') return { kind: 'token', name };
   return kind === 'jti' || kind === 'sid' ? readId(context, kind, name) : { kind, name };
 }
@@ -111,14 +118,6 @@ function readId(context: CommandContext, kind: 'jti' | 'sid', id: string): Subje
   if (name !== id) {
     const fix = `if it is a whole token, use --token instead of --${kind}`;
     printRemark(context, `--${kind} is very long: is it a whole token? The command continues`, fix);
-  }
-  if (id.trim() !== id) {
-    const fix = 'if the blank was copied by mistake, run the command again without it';
-    printRemark(
-      context,
-      `--${kind} begins or ends with a blank, and most likely no token has this id`,
-      fix,
-    );
   }
   if (kind === 'jti' && id.startsWith('X509SHA256=')) {
     printRemark(
