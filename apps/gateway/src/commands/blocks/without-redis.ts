@@ -140,9 +140,11 @@ function proposeFix(error: unknown): string | undefined {
   if (!isOfRedis(error)) return undefined;
   const isOfRights =
     error instanceof RedisProblem && ['permission', 'authentication'].includes(error.kind);
-  return isOfRights
-    ? 'correct the username, password or rights of cache.redis (docs/redis.md#permissions), and run the command again'
-    : 'start that Redis, or correct cache.redis, and run the command again';
+  if (isOfRights)
+    return 'correct the username, password or rights of cache.redis (docs/redis.md#permissions), and run the command again';
+  // It answers.
+  const repair = findRedisProblem(error)?.kind === 'server' ? 'repair' : 'start';
+  return `${repair} that Redis, or correct cache.redis, and run the command again`;
 }
 
 function describeWays(

@@ -89,7 +89,7 @@ describe('the audiences that are asked for', () => {
     const accepted = (...audiences: readonly string[]) =>
       clusterNote({ kind: 'authenticated', user: { username: 'jane' }, audiences }, config());
     expect(accepted('s')).toBe(
-      'it is a session for the cluster staging: asked for its audience, s, since --audience was left out. An API server without it in --api-audiences refuses this token, and the log has that as audience-mismatch',
+      'it is a session for the cluster staging: asked for its audience, s, since --audience was left out. An API server that does not ask for it refuses this token, and the log has that as audience-mismatch',
     );
     expect(accepted('api')).toBeUndefined();
     expect(clusterNote({ kind: 'rejected', reason: 'revoked' }, config())).toBeUndefined();

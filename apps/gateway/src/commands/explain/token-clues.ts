@@ -66,5 +66,5 @@ export function clusterNote(
   );
   if (clusterEntry === undefined) return undefined;
   const [cluster, { audience }] = clusterEntry;
-  return `it is a session for the cluster ${cluster}: asked for its audience, ${audience}, since --audience was left out. An API server without it in --api-audiences refuses this token, and the log has that as audience-mismatch`;
+  return `it is a session for the cluster ${cluster}: asked for its audience, ${audience}, since --audience was left out. An API server that does not ask for it refuses this token, and the log has that as audience-mismatch`;
 }

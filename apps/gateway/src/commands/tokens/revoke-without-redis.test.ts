@@ -163,6 +163,17 @@ describe('revoke without cache.redis', () => {
     expect(await revoke(['--digest', 'cc000000'])).toMatchObject({ code: 0, stderr: '' });
   });
 
+  test('a user whose tokens are all revoked already, and whom an authenticator knows, exits 0', async () => {
+    const username = { prefix: 'robot:' };
+    const { revoke } = await createPlace({
+      authenticators: [issuing('issuer', { username }), { ...staticAuthenticator, username }],
+      tokens: tokens.slice(2).map((token) => ({ ...token, user: { username: 'ci' } })),
+    });
+    const { code, stdout, stderr } = await revoke(['--user', 'robot:ci']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('\n0 tokens revoked, 1 revoked already.\n');
+  });
+
   test('--authenticator must be one whose users have that prefix', async () => {
     const authenticators = [
       issuing('corp', { username: { prefix: 'corp:' } }),

@@ -50,13 +50,13 @@ async function revokeSubject(context: CommandContext, options: EntryOptions): Pr
   const isUnknown = kind !== 'all' && revoked.length + already.length === 0;
   // A user of a directory has answers in caches, and needs no token.
   let hasEffect = kind === 'user' ? revoked.length > 0 : !isUnknown;
-  if (isUnknown && isComplete(outcome)) {
+  if (!hasEffect && isComplete(outcome)) {
     const checked =
       kind === 'user' ? await checkName(context, config, name, options.wait) : undefined;
     const isKnown = checked?.isKnown === true;
     const fix = proposeBlockOfJwt(context, plan) ?? listCommands(issuers);
-    printRemark(context, unknownText(plan, issuers), isKnown ? undefined : fix);
-    if (checked)
+    if (isUnknown) printRemark(context, unknownText(plan, issuers), isKnown ? undefined : fix);
+    if (isUnknown && checked)
       remarkDoubts(context, checked, (username) => [
         'revoke',
         '--user',

@@ -31,11 +31,11 @@ describe('a name', () => {
       { name: 'corp:alice', isExact: false },
       { name: 'robot:alice', isExact: false },
     ];
-    expect(candidatesFor('user', 'alice', [corp, robots])).toEqual(both);
+    expect(candidatesFor('user', 'alice', [corp, robots])).toMatchObject(both);
   });
 
   test('that an authenticator without a prefix may have is one of them, with --exact', () => {
-    expect(candidatesFor('user', 'alice', [breakGlass, corp])).toEqual([
+    expect(candidatesFor('user', 'alice', [breakGlass, corp])).toMatchObject([
       { name: 'corp:alice', isExact: false },
       { name: 'alice', isExact: true },
     ]);
@@ -43,13 +43,13 @@ describe('a name', () => {
   });
 
   test('with the prefix of users has none of groups; two authenticators with one prefix are one candidate', () => {
-    expect(candidatesFor('group', 'corp:alice', [corp, robots])).toEqual([
+    expect(candidatesFor('group', 'corp:alice', [corp, robots])).toMatchObject([
       { name: 'team:corp:alice', isExact: false },
     ]);
   });
 
   test('whose prefix is in another case most likely has that prefix', () => {
-    expect(candidatesFor('user', 'CORP:alice', [corp, robots])).toEqual([
+    expect(candidatesFor('user', 'CORP:alice', [corp, robots])).toMatchObject([
       { name: 'corp:alice', isExact: false },
     ]);
   });
@@ -112,6 +112,21 @@ describe('a command that changes something', () => {
     await expect(problem({ corp: knowsNot, lab: isDown })).rejects.toThrow(
       /kubernetes sees them\. Not asked: lab \(down\): write one of these.*:\n {2}--user lab:carol +# error: lab$/i,
     );
+  });
+
+  test('asks about the name after a prefix that is written in another case', async () => {
+    const isCarol: LookUp = async (name) => (name === 'carol' ? { username: name } : undefined);
+    expect(await refusal('CORP:carol', { corp: isCarol, partner: knowsNot })).toBe(
+      '  --user corp:carol   # known: corp',
+    );
+    const problem = requirePrefix(
+      createTestContext(),
+      configOf({ corp: isCarol }),
+      'user',
+      'CORP:bob',
+      { mustExist: true },
+    );
+    await expect(problem).rejects.toThrow(/knows a user CORP:bob: .* with its prefix: corp:/);
   });
 
   test.each([

@@ -30,6 +30,8 @@ export function canHaveName(
 interface Candidate {
   /** As Kubernetes may see it. */
   readonly name: string;
+  /** The prefix that it begins with. */
+  readonly prefix: string;
   /** It begins with no prefix of the config, so a command takes it with `--exact`. */
   readonly isExact: boolean;
 }
@@ -61,17 +63,22 @@ export function candidatesFor(
       `--${kind} is only a prefix`,
       `write --${kind} ${matchingPrefixes[0]}NAME`,
     );
-  const inOtherCase = prefixes.filter((prefix) =>
-    name.toLowerCase().startsWith(prefix.toLowerCase()),
-  );
+  const inOtherCase = prefixes.filter((prefix) => hasPrefix(name, prefix));
   return [
-    ...(inOtherCase.length > 0
-      ? inOtherCase.map((prefix) => prefix + name.slice(prefix.length))
-      : prefixes.map((prefix) => prefix + name)
-    ).map((prefixed) => ({ name: prefixed, isExact: false })),
-    ...(allPrefixes.has('') ? [{ name, isExact: true }] : []),
+    ...(inOtherCase.length > 0 ? inOtherCase : prefixes).map((prefix) => {
+      return { name: prefix + withoutPrefix(name, prefix), prefix, isExact: false };
+    }),
+    ...(allPrefixes.has('') ? [{ name, prefix: '', isExact: true }] : []),
   ];
 }
+
+/** Returns a name without a prefix that it has in any case: `jane` of `CORP:jane`. */
+function withoutPrefix(name: string, prefix: string): string {
+  return hasPrefix(name, prefix) ? name.slice(prefix.length) : name;
+}
+
+const hasPrefix = (name: string, prefix: string): boolean =>
+  name.toLowerCase().startsWith(prefix.toLowerCase());
 
 interface NameOptions {
   readonly exact?: boolean;
@@ -108,7 +115,7 @@ export async function requirePrefix(
   const shown = printable(name);
   const prefixes = candidates
     .filter((candidate) => !candidate.isExact)
-    .map((candidate) => printable(candidate.name.slice(0, candidate.name.length - name.length)));
+    .map(({ prefix }) => printable(prefix));
   const possible = candidates.filter((candidate) => !mustExist || isPossible(candidate, answers));
   if (possible.length === 0)
     throw new UsageError(
@@ -154,7 +161,7 @@ export async function findUser(
       : candidates.filter((candidate) => isKnown(candidate, answers));
   const [match, ...furtherMatches] = matches;
   if (match !== undefined && furtherMatches.length === 0) {
-    return { ...match, doubt: describeDoubt(answers) };
+    return { name: match.name, isExact: match.isExact, doubt: describeDoubt(answers) };
   }
   const down = describeDown(answers);
   const unsure = down && `. But ${down} can't be asked, so the name might be right`;
@@ -262,13 +269,15 @@ function askAuthenticators(
   limit: number,
 ): Promise<Answers> {
   const observer = { onStep: () => undefined, onNames: () => undefined };
-  const addPrefix = ({ username: { prefix } }: AuthenticatorConfig) => prefix + username;
+  const nameIn = ({ username: { prefix } }: AuthenticatorConfig) => withoutPrefix(username, prefix);
+  const addPrefix = (config: AuthenticatorConfig) => config.username.prefix + nameIn(config);
   return askEachInTime<Answers[number]>(
     config,
     namingAuthenticators(config),
     limit,
     async (created) => {
-      const row = await lookUpUser(context, config, created, username, observer, limit);
+      const typedName = nameIn(created.config);
+      const row = await lookUpUser(context, config, created, typedName, observer, limit);
       const candidateName = addPrefix(created.config);
       return { ...row, candidateName, name: row.answer === 'known' ? row.reason : candidateName };
     },
