@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { collide } from '../../config/listen.ts';
@@ -24,7 +24,9 @@ export async function findGateway({
   if (identity === undefined) return undefined;
   const folder = dirname(file);
   const names = await readdir(folder).catch(() => []);
-  const files = [file, ...names.filter(isYaml).map((name) => join(folder, name))];
+  // The gateway may have been started with the path to which a symlink leads.
+  const target = await realpath(file).catch(() => file);
+  const files = [file, target, ...names.filter(isYaml).map((name) => join(folder, name))];
   return { ...identity, configFile: files.find((path) => digestPath(path) === identity.config) };
 }
 
@@ -73,7 +75,7 @@ function describeUse(address: ListenAddress, gateway: RunningGateway | undefined
   const user =
     gateway !== undefined && listensOn(address, gateway)
       ? 'a gateway with another config file'
-      : 'another process';
+      : `another process${gateway === undefined ? ', or by this gateway if it runs with another admin.listen' : ''}`;
   const remark =
     gateway?.configFile !== undefined
       ? ': the gateway of this config runs, and does not listen there'
@@ -81,7 +83,9 @@ function describeUse(address: ListenAddress, gateway: RunningGateway | undefined
   return warning(
     'in-use',
     `${authority(address.host, address.port)} is in use by ${user}${remark}`,
-    'stop it, or choose another port',
+    gateway === undefined
+      ? 'if it is another process, stop it, or choose another port'
+      : 'stop it, or choose another port',
   );
 }
 
