@@ -199,6 +199,14 @@ describe('the file itself', () => {
       problems: ['gateway.yaml: is not valid UTF-8: see byte 4 of line 1: save it as UTF-8 text'],
     },
     {
+      content: new Uint8Array([...Buffer.from('a: \ufffd\nb: '), 0xef, 0xbf]),
+      problems: ['gateway.yaml: is not valid UTF-8: see byte 4 of line 2: save it as UTF-8 text'],
+    },
+    {
+      content: new Uint8Array([...Buffer.from('a: na'), 0xef, 0x76]),
+      problems: ['gateway.yaml: is not valid UTF-8: see byte 6 of line 1: save it as UTF-8 text'],
+    },
+    {
       content: `# ${'x'.repeat(1024 * 1024)}`,
       problems: [expect.stringContaining('must be at most 1 MiB')],
     },

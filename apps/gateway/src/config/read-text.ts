@@ -46,10 +46,15 @@ export async function readText(file: string, limit: number): Promise<string> {
   }
 }
 
-/** Finds the first byte that is not UTF-8: it is decoded as U+FFFD, whose bytes differ. Lines and bytes count from 1. */
+const replacement = Buffer.from('\ufffd');
+
+/** Finds the first byte that is not UTF-8: it is decoded as U+FFFD. Lines and bytes count from 1. */
 function findForeignByte(bytes: Buffer): { line: number; column: number } {
   const readable = Buffer.from(bytes.toString());
-  const offset = bytes.findIndex((byte, index) => byte !== readable[index]);
+  let offset = readable.indexOf(replacement);
+  // The file itself may have this character.
+  while (bytes.subarray(offset, offset + replacement.length).equals(replacement))
+    offset = readable.indexOf(replacement, offset + replacement.length);
   const readableBytes = bytes.subarray(0, offset);
   return {
     line: readableBytes.filter((byte) => byte === 10).length + 1,

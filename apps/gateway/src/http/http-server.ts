@@ -139,10 +139,7 @@ const causes: Readonly<Record<string, readonly [why: string, fix?: string]>> = {
     'permission denied',
     'use a port above 1023, or lower net.ipv4.ip_unprivileged_port_start on this machine (sysctl)',
   ],
-  EADDRNOTAVAIL: [
-    'this machine has no such address',
-    'use an address of this machine, or 0.0.0.0 for all of them',
-  ],
+  EADDRNOTAVAIL: ['this machine has no such address', 'use an address of this machine'],
   ENOTFOUND: ['no such host name', 'use an IP address'],
 };
 

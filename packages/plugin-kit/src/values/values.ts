@@ -70,7 +70,7 @@ export function list<Value>(
     .transform((input, context): readonly Value[] => {
       const complain = complainTo(context, input);
       if (!Array.isArray(input)) {
-        complain([], 'must be a list', `write ${example}`);
+        complain([], input === undefined ? 'is missing' : 'must be a list', `write ${example}`);
         return z.NEVER;
       }
       if (input.length < min || input.length > max)

@@ -22,20 +22,19 @@ export function parseHost(text: string, option = '--host'): string {
     );
   }
   if (isHostName(text)) return text.toLowerCase();
-  const [problem, fix] = describeProblem(text);
+  const [problem, fix] = describeProblem(text, option);
   throw new UsageError(`${quoted} ${problem}`, fix);
 }
 
-function describeProblem(text: string): [problem: string, fix: string] {
+function describeProblem(text: string, option: string): [problem: string, fix: string] {
   if (text.includes('://'))
     return ['is a URL', 'write only its host, without https:// and the path'];
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text))
     return ['has a port', 'write only the host'];
   if (text.includes(','))
-    return [
-      'has a comma',
-      `write --host once per host: --host ${text.split(',').join(' --host ')}`,
-    ];
+    return option === '--host'
+      ? ['has a comma', `write --host once per host: --host ${text.split(',').join(' --host ')}`]
+      : ['has a comma', 'write one host'];
   return [
     'is not a DNS name or an IP address (ASCII, without * or %)',
     'write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1',

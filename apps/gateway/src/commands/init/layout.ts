@@ -57,13 +57,13 @@ export function webhookUrl(host: string): string {
 }
 
 /**
- * Returns the address to listen on. `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. If all hosts are
- * loopback, only this machine can call, so no other machine needs to reach the port.
+ * Returns the address to listen on. `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. If the only
+ * address is loopback, only this machine can call, so no other machine needs to reach the port.
  */
 export function listenOn(hosts: readonly string[], listenPort: number): string {
-  const [calledHost = ''] = hosts;
-  if (hosts.every(isLoopback)) {
-    const address = authority(calledHost === 'localhost' ? '127.0.0.1' : calledHost, listenPort);
+  const addresses = new Set(hosts.map((host) => (host === 'localhost' ? '127.0.0.1' : host)));
+  if (hosts.every(isLoopback) && addresses.size === 1) {
+    const address = authority([...addresses].join(), listenPort);
     return address.startsWith('[') ? `"${address}"` : address;
   }
   return hosts.some((host) => host.includes(':')) ? `":${listenPort}"` : `0.0.0.0:${listenPort}`;

@@ -185,6 +185,7 @@ test.each(['', 'a b', 'a,b', 'x'.repeat(257)])('%j is not an issuer', async (tex
 test.each([
   { at: ['127.0.0.1'], listen: '127.0.0.1:8443' },
   { at: ['localhost', '127.0.0.1'], listen: '127.0.0.1:8443' },
+  { at: ['localhost', '127.0.0.2'], listen: '0.0.0.0:8443' },
   { at: ['::1'], listen: '[::1]:8443' },
   { at: ['127.0.0.1', '192.0.2.1'], listen: '0.0.0.0:8443' },
   { at: ['192.0.2.1', '2001:db8::1'], listen: ':8443' },

@@ -364,14 +364,14 @@ describe('a sealing key', () => {
 
 describe('sealing keys', () => {
   const example =
-    'write [{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }], and make a key with: openssl rand -base64 32';
+    'write [{ file: secrets/cache-key }], and make a key with: openssl rand -base64 32';
 
   test('are one to eight', () => {
     const keys = Array.from({ length: 9 }, () => newKey());
     expect(complaints(keys.slice(0, 8))).toEqual([]);
     expect(complaints(keys)).toEqual([`: must have 1 to 8 entries: ${example}`]);
     expect(complaints([])).toEqual([`: must have 1 to 8 entries: ${example}`]);
-    expect(complaints(undefined)).toEqual([`: must be a list: ${example}`]);
+    expect(complaints(undefined)).toEqual([`: is missing: ${example}`]);
     expect(complaints({ env: 'A' })).toEqual([`: must be a list: ${example}`]);
   });
 });

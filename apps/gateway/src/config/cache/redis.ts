@@ -35,7 +35,7 @@ export const sealingKeys = list(
     description:
       `Keys that encrypt what is stored in Redis, each \`{ env: NAME }\` or \`{ file: path }\`, with at least ${minKeyBytes} random bytes in base64 or base64url (\`openssl rand -base64 32\`). ` +
       'The first key encrypts, every key can decrypt.',
-    example: `[${keyReference}], and make a key with: openssl rand -base64 32`,
+    example: `[{ file: secrets/cache-key }], and ${makeKey}`,
     items: { writeOnly: true },
   },
   { min: 1, max: maxKeys },

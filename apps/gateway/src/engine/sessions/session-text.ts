@@ -109,7 +109,8 @@ export function createSessionTexts(secrets: readonly Uint8Array[], now: () => nu
     isKeyRemoved(sessionText: string): boolean {
       const segments = splitText(sessionText);
       if (segments === undefined || keys.has(segments.tag)) return false;
-      // If the writer's clock is some seconds behind, this is wrong for the first seconds after a load: a user logs in once more.
+      // It is wrong for a replica that loads its config after others have a new key, and before it has the key itself, or for a writer
+      // whose clock is some seconds behind: a user logs in once more.
       return segments.writtenAt < Math.max(loadedAt, now() - rolloutTime);
     },
   };
