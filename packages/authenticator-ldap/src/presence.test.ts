@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest, SearchResult } from './connection/types.ts';
 import { entry, memoryDirectory } from './directory/testing/memory-directory.ts';
-import { parseDnTemplate } from './filter/templates.ts';
+import { parseDnTemplate, parseNameTemplate } from './filter/templates.ts';
 import {
   attributeGroups,
   filterTemplate,
@@ -84,6 +84,22 @@ test('one base with an entry is enough, and all bases and the scope are named', 
     ],
     [],
   ]);
+});
+
+test('groups without an attribute of their name are warned of', async () => {
+  const groups = (name: string) => searchedGroups({ name: parseNameTemplate(name) });
+  const named = entry(`cn=ops,${groupsBase}`, { member: ['x'], mail: ['ops@example.com'] });
+  const lists = [
+    [...bases, alice, devs],
+    [...bases, alice, devs, named],
+  ];
+  expect((await checks({ groups: groups('team:{mail}') }, lists)).warnings).toEqual([
+    [
+      `no group has a name, and logins of its members fail: no entry below "${groupsBase}" matches (&(member=*)(mail=*)), the filter of options.groups with the attributes of options.groups.name for any value. Correct options.groups.name, or let the service account read its attributes`,
+    ],
+    [],
+  ]);
+  expect((await checks({ groups: groups('{cn} of {dn}') }, lists)).warnings).toEqual([[], []]);
 });
 
 test.each([3, 4, 10, 11, 50, 53])(

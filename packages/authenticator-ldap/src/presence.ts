@@ -1,6 +1,6 @@
 import type { Search } from './connection/types.ts';
 import { type Filter, filterText } from './filter/filter.ts';
-import type { LdapOptions, UserOptions } from './options/types.ts';
+import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
 interface Place {
   readonly bases: readonly string[];
@@ -24,12 +24,7 @@ export function createPresenceCheck({
     isSettled = true;
     const checked = [
       user.find.by === 'search' && (await warningOfUsers(search, user.find)),
-      groups?.by === 'search' &&
-        (await findWarning(search, 'groups', groups, groups.filter.presence, {
-          effect: 'no one has groups',
-          option: 'the filter of options.groups',
-          first: 'the first group with a member',
-        })),
+      groups?.by === 'search' && (await warningOfGroups(search, groups)),
     ];
     const warnings = checked.filter((result) => typeof result === 'string');
     isSettled = warnings.length === 0;
@@ -41,28 +36,48 @@ async function warningOfUsers(
   search: Search,
   find: Extract<UserOptions['find'], { by: 'search' }>,
 ): Promise<string | undefined> {
-  const noUser = await findWarning(search, 'user', find, find.filter.presence, {
+  const noUser = await findWarning(search, find, find.filter.presence, {
     effect: 'no one can log in',
     option: 'the filter of options.user',
-    first: 'the first user',
+    fix: describeFix('user', 'the first user'),
   });
   const presence = find.lookUpFilter?.presence;
   if (noUser !== undefined || presence === undefined) return noUser;
   const filter: Filter = { kind: 'and', filters: [presence, find.filter.anyValues] };
-  return await findWarning(search, 'user', find, filter, {
+  return await findWarning(search, find, filter, {
     effect: 'no user of another authenticator is found',
     option: 'options.user.lookUpFilter with the filter of options.user',
-    first: 'the first user',
+    fix: describeFix('user', 'the first user'),
+  });
+}
+
+async function warningOfGroups(
+  search: Search,
+  groups: Extract<GroupOptions, { by: 'search' }>,
+): Promise<string | undefined> {
+  const { presence } = groups.filter;
+  const noGroup = await findWarning(search, groups, presence, {
+    effect: 'no one has groups',
+    option: 'the filter of options.groups',
+    fix: describeFix('groups', 'the first group with a member'),
+  });
+  const attributes = groups.name.attributes.filter((name) => !/^(dn|cn)$/i.test(name));
+  if (noGroup !== undefined || presence === undefined || attributes.length === 0) return noGroup;
+  const present = attributes.map((attribute) => ({ kind: 'present', attribute }) as const);
+  const filter: Filter = { kind: 'and', filters: [presence, ...present] };
+  return await findWarning(search, groups, filter, {
+    effect: 'no group has a name, and logins of its members fail',
+    option: 'the filter of options.groups with the attributes of options.groups.name',
+    fix: 'Correct options.groups.name, or let the service account read its attributes',
   });
 }
 
 /** @returns undefined if an entry was found, and also if the server did not say, such as at a limit */
 async function findWarning(
   search: Search,
-  section: 'user' | 'groups',
   { bases, scope }: Place,
   presence: Filter | undefined,
-  { effect, option, first: firstEntry }: Readonly<Record<'effect' | 'option' | 'first', string>>,
+  { effect, option, fix }: Readonly<Record<'effect' | 'option' | 'fix', string>>,
 ): Promise<string | undefined> {
   if (presence === undefined) return undefined;
   for (const base of bases) {
@@ -78,6 +93,9 @@ async function findWarning(
     if (result?.code !== 0 || result.entries.length > 0) return undefined;
   }
   const below = `${scope === 'one' ? 'directly ' : ''}below ${bases.map((base) => `"${base}"`).join(' or ')}`;
-  const fix = `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${firstEntry}`;
   return `${effect}: no entry ${below} matches ${filterText(presence)}, ${option} for any value. ${fix}`;
+}
+
+function describeFix(section: 'user' | 'groups', firstEntry: string): string {
+  return `Correct the base or the filter in options.${section}, let the service account see the entries, or create ${firstEntry}`;
 }
