@@ -103,6 +103,10 @@ describe('login is refused with', () => {
       { clusters: { prod: { audience: 'a', server: 'http://prod' } } },
       'login.clusters.prod.server: tokens would cross the network in clear',
     ],
+    [
+      { clusters: { prod: { audience: 'a', server: 'https://login.example.com:443' } } },
+      'login.clusters.prod.server: is login.publicUrl, where the login server answers',
+    ],
     ...['a/b', 'Prod Cluster', '-'].map((name): [object, string] => [
       { clusters: { [name]: { audience: 'a', server: 'https://prod' } } },
       `login.clusters.${name}: must be lowercase letters, digits, dots and inner dashes, such as prod`,

@@ -180,6 +180,7 @@ function loginRules({ login, authenticators, cache }: FileConfig): Rule[] {
     ),
     ...browserRules(login, cache),
     ...audienceRules(login),
+    ...serverRules(login),
     ...sessionNameRules(authenticators, login.sessions),
   ];
 }
@@ -234,6 +235,21 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
       );
     },
   }));
+}
+
+/** Refuses the address of the login server as that of an API server. Below a path, a proxy may have both. */
+function serverRules({ clusters, publicUrl }: NonNullable<FileConfig['login']>): Rule[] {
+  const path = at('login.clusters');
+  return Object.entries(isObject(clusters) ? clusters : {}).map(([name, cluster]) =>
+    makeRule(
+      [[...path, name, 'server'], at('login.publicUrl')],
+      () => URL.parse(cluster.server)?.href === `${publicUrl}/`,
+      {
+        message: 'is login.publicUrl, where the login server answers, and not an API server',
+        fix: 'write the server of a kubeconfig of this cluster, such as https://prod.example.com:6443',
+      },
+    ),
+  );
 }
 
 /** Refuses rules for names of sessions: these are names of the authenticator that checked the password, and its rules have checked them. */

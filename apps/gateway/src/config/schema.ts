@@ -298,8 +298,8 @@ const audit = z
   .strictObject({
     output: filledText
       .regex(
-        /^(?!stderr$|syslog$|\w+:\/\/)/,
-        'must be stdout or the path of a file, which a log collector can read',
+        /^(?!stderr$|syslog$|\w+:\/\/|.*%[A-Za-z])/,
+        'must be stdout or the path of one file, without dates, which a log collector can read',
       )
       .transform((output) => (output === 'stdout' ? output : { file: output }))
       .describe(

@@ -36,16 +36,21 @@ test('tracing is left out, or where a collector is and how many traces it gets',
 
 test.each([
   {
+    more: 'audit: { output: "audit-%Y-%m-%d.log" }',
+    expected: 'audit.output: must be stdout or the path of one file, without dates',
+  },
+  {
     more: 'audit: { output: stderr }',
-    expected: 'audit.output: must be stdout or the path of a file, which a log collector can read',
+    expected:
+      'audit.output: must be stdout or the path of one file, without dates, which a log collector can read',
   },
   {
     more: 'audit: { output: syslog }',
-    expected: 'audit.output: must be stdout or the path of a file',
+    expected: 'audit.output: must be stdout or the path of one file',
   },
   {
     more: 'audit: { output: "https://siem.example.com" }',
-    expected: 'audit.output: must be stdout or the path of a file',
+    expected: 'audit.output: must be stdout or the path of one file',
   },
   { more: 'audit: {}', expected: 'audit.output: is missing' },
   { more: 'audit: { output: "" }', expected: 'audit.output: ' },
