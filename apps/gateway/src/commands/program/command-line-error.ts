@@ -18,6 +18,20 @@ interface CommandAdvice {
 const meantCalls: Readonly<Record<string, string>> = {
   'token revoke': 'revoke --help',
   'token delete': 'revoke --help',
+  'token show': 'token list --help',
+  'token get': 'token list --help',
+  'list --sessions': 'token list --authenticator sessions',
+  'hash --file': 'token hash --user ci < FILE',
+  'explain --file': 'explain < FILE',
+  'explain --group': 'explain --user corp:jane',
+  'audit list': 'explain --user corp:jane',
+  'audit --user': 'explain --user corp:jane',
+  'factor add': 'factor invite --help',
+  'factor delete': 'factor reset --help',
+  'factor remove': 'factor reset --help',
+  'unlock --all': 'lockouts',
+  'lockouts --all': 'lockouts',
+  'unblock --id': 'blocks',
   'lockouts --clear': 'unlock --help',
   'lockouts --reset': 'unlock --help',
   'lockouts --user': 'explain --user corp:jane',
@@ -28,13 +42,23 @@ const meantCalls: Readonly<Record<string, string>> = {
   'blocks --json': 'blocks -o json',
   'check --json': 'check -o json',
   'check --file': 'check --config gateway.yaml',
+  'check -f': 'check --config gateway.yaml',
+  'serve -f': 'serve --config gateway.yaml',
   'serve --port': 'serve --listen 127.0.0.1:8080',
   'sallyport --config': 'check --config gateway.yaml',
   'sallyport -c': 'check --config gateway.yaml',
+  'sallyport config': 'check --config gateway.yaml',
+  'sallyport hash': 'token hash --help',
+  'sallyport logout': 'revoke --user corp:jane --authenticator sessions',
+  'sallyport mfa': 'factor --help',
   'sallyport reload': 'serve --help',
+  'sallyport renew': 'init /etc/sallyport --renew',
   'sallyport run': 'serve --help',
+  'sallyport server': 'serve --help',
+  'sallyport sessions': 'token list --authenticator sessions',
   'sallyport start': 'serve --help',
   'sallyport status': 'check --help',
+  'sallyport validate': 'check --config gateway.yaml',
   'sallyport version': '--version',
 };
 
@@ -52,7 +76,8 @@ export function describeCommandLineError(
   command: Pick<Command, 'name' | 'args' | 'opts' | 'options' | 'parent' | 'registeredArguments'>,
   { example, help, toLine, tokenCall }: CommandAdvice,
 ): ProblemWords {
-  const meantCall = command.args
+  // Behind a word that is not a command, options are of the command that is meant.
+  const meantCall = (command.parent === null ? command.args.slice(0, 1) : command.args)
     .map((word) => meantCalls[`${command.name()} ${word.split('=')[0]}`])
     .find((call) => call !== undefined);
   const see = `see: ${meantCall === undefined ? help : toLine(meantCall)}`;
@@ -76,7 +101,8 @@ export function describeCommandLineError(
       unknownOption === undefined
         ? describeExcess(command)
         : `error: unknown option '${unknownOption}'`;
-    return { message, fix: isToken ? adviseOnToken(tokenCall) : (adviseOnList(command) ?? fix) };
+    const wordFix = adviseOnList(command) ?? adviseOnWord(command, help, example) ?? fix;
+    return { message, fix: isToken ? adviseOnToken(tokenCall) : wordFix };
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
     return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
@@ -123,6 +149,19 @@ function adviseOnList(command: Pick<Command, 'opts' | 'options'>): string | unde
   );
   const call = list?.flags.replace(/<(.+)>/, (_flag, value: string) => value.toUpperCase());
   return call && `repeat the option for each value: ${call} ${call}`;
+}
+
+/** Says which option a word is missing: a config file or, where no example shows it, a user. Undefined: it is not known. */
+function adviseOnWord(
+  { args, options }: Pick<Command, 'args' | 'options'>,
+  help: string,
+  example?: string,
+): string | undefined {
+  const hasOption = (long: string) => options.some((candidate) => candidate.long === long);
+  const makeCall = (words: string) => `write for example: ${help.replace(/--help$/, words)}`;
+  if (hasOption('--config') && args.some((word) => /\.ya?ml$/.test(word)))
+    return makeCall('--config gateway.yaml');
+  return example === undefined && hasOption('--user') ? makeCall('--user corp:jane') : undefined;
 }
 
 function describeExcess(command: Pick<Command, 'name' | 'registeredArguments'>): string {

@@ -103,7 +103,7 @@ export function createProgram(context: CommandContext, end: (code: ExitCode) => 
 
 /** Refuses an option that is given twice: commander takes the last, so `--user a --user b` would do nothing to a. */
 function refuseRepetition(command: Command, verbOption: Option): void {
-  if (!verbOption.required || isRepeatable(verbOption)) return;
+  if (verbOption.isBoolean() || isRepeatable(verbOption)) return;
   let count = 0;
   command.on(`option:${verbOption.name()}`, () => {
     count += 1;

@@ -4,6 +4,7 @@ import { packagePath } from '../../base/package-files.ts';
 import { operatorIn } from '../../testing/operator.ts';
 
 const trick = 'x\n  fix: evil\u001b[31m';
+const hiddenWords = 'They are not repeated here, since they might be secrets';
 const hiddenWord = 'It is not repeated here, since it might be a secret';
 const { run } = operatorIn('/nowhere');
 
@@ -97,6 +98,26 @@ describe('an error of the command line says how to fix it', () => {
       fix: 'see: sallyport check --config gateway.yaml',
     },
     {
+      line: 'server --config gateway.yaml',
+      error: `unknown command. ${hiddenWord}`,
+      fix: 'see: sallyport serve --help',
+    },
+    {
+      line: 'factor add --user corp:jane',
+      error: `unknown command after factor. ${hiddenWord}`,
+      fix: 'see: sallyport factor invite --help',
+    },
+    {
+      line: 'check gateway.yaml',
+      error: `too many arguments: check takes only options. ${hiddenWords}`,
+      fix: 'write for example: sallyport check --config gateway.yaml',
+    },
+    {
+      line: 'factor list corp:jane',
+      error: `too many arguments: list takes only options. ${hiddenWords}`,
+      fix: 'write for example: sallyport factor list --user corp:jane',
+    },
+    {
       line: 'start',
       error: `unknown command. ${hiddenWord}`,
       fix: 'see: sallyport serve --help',
@@ -135,6 +156,7 @@ test.each([
   { line: 'block --user a --user b --for 1h', option: '--user' },
   { line: 'check --config a --config b', option: '--config' },
   { line: 'revoke --user a --by b --by c', option: '--by' },
+  { line: 'init x --login a --login b', option: '--login' },
 ])('$line is refused: the first $option would have no effect', async ({ line, option }) => {
   expect(await run(line.split(' '))).toEqual({
     code: 2,
@@ -191,14 +213,16 @@ test('a single value of a list needs its option', async () => {
 });
 
 describe('what might be a secret is not repeated', () => {
-  const hidden = 'They are not repeated here, since they might be secrets';
   test.each([
-    { line: 'blocks', error: `too many arguments: blocks takes only options. ${hidden}` },
-    { line: 'block', error: `too many arguments: block takes only options. ${hidden}` },
-    { line: 'unblock --user', error: `too many arguments: unblock takes only options. ${hidden}` },
+    { line: 'blocks', error: `too many arguments: blocks takes only options. ${hiddenWords}` },
+    { line: 'block', error: `too many arguments: block takes only options. ${hiddenWords}` },
+    {
+      line: 'unblock --user',
+      error: `too many arguments: unblock takes only options. ${hiddenWords}`,
+    },
     {
       line: 'init /etc/sallyport',
-      error: `too many arguments: init takes only <dir> and options. ${hidden}`,
+      error: `too many arguments: init takes only <dir> and options. ${hiddenWords}`,
     },
     { line: 'token', error: `unknown command after token. ${hiddenWord}` },
     { line: 'help', error: `unknown command. ${hiddenWord}` },
