@@ -132,7 +132,7 @@ export async function commandFor(target: Target, name = 'login'): Promise<string
     // The kubeconfig can't be read; kubectl may have another one.
   }
   const ofAccount = account === undefined ? '' : ` --username ${shellWord(account)}`;
-  return `${command} --url ${url} --cluster ${shellWord(cluster)}${ofAccount}`;
+  return `${command} --url ${shellWord(url)} --cluster ${shellWord(cluster)}${ofAccount}`;
 }
 
 /**

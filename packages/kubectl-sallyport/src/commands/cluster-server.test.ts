@@ -49,6 +49,20 @@ test('kubectl gets no token for another server than the login server names', asy
   });
 });
 
+test('a server in a command to paste is quoted, and so is the URL of a login server', async () => {
+  await using home = await temporaryFolder('server');
+  const { client, token } = await desk(home.path, {
+    status: 200,
+    text: kubeconfig('https://kube.example.com'),
+  });
+  expect((await token('https://evil.example.com/$(id)')).stderr).toMatch(
+    / --allow-server 'https:\/\/evil\.example\.com\/\$\(id\)'\n$/,
+  );
+  const config = { login: 'https://localhost:1/;id', cluster: 'prod' };
+  const { stderr } = await client.run(['token'], execInfo(config));
+  expect(stderr).toMatch(/run: kubectl sallyport login --url 'https:\/\/localhost:1\/;id' /);
+});
+
 test.each([
   'https://kube.example.com',
   'https://kube.example.com/',

@@ -3,6 +3,7 @@ import { exitCodes, Failure, usageFailure } from '../failure.ts';
 import { readKubeconfig } from '../server/login-server.ts';
 import { initCommand } from '../server/request.ts';
 import type { Target } from '../target.ts';
+import { shellWord } from '../text.ts';
 import { commandFor } from '../user-target.ts';
 
 /**
@@ -27,7 +28,7 @@ export async function refuseOtherServer(
   throw new Failure(
     `this kubeconfig sends the token of cluster ${cluster} to ${place}, but the login server ${url} names ${named}`,
     `check who made this kubeconfig, and run: ${initCommand({ url, cluster })}. ` +
-      `If it is your own way to the cluster, such as a tunnel, run: ${await commandFor(target)} --allow-server ${place}`,
+      `If it is your own way to the cluster, such as a tunnel, run: ${await commandFor(target)} --allow-server ${shellWord(place)}`,
   );
 }
 

@@ -176,5 +176,13 @@ test('a refused connection to a port that the user wrote does not ask for the po
   onTestFinished(() => {
     delete process.env.NODE_USE_ENV_PROXY;
   });
-  expect(explain(address, refusedConnection)[1]).toContain('check HTTPS_PROXY');
+  for (const error of [refusedConnection, unknownHost])
+    expect(explain(address, error)[1]).toContain('check HTTPS_PROXY');
+});
+
+test('a URL in a command to paste is quoted', () => {
+  const address = { url: 'https://localhost/;touch$IFS/x', cluster: 'prod' };
+  expect(explain(address, refusedConnection)[1]).toMatch(
+    /kubectl sallyport init 'https:\/\/localhost:8444\/;touch\$IFS\/x' prod$/,
+  );
 });

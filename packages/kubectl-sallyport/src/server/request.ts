@@ -125,7 +125,8 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
   const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
   const parsed = new URL(url);
   const { hostname, port, protocol } = parsed;
-  if (code === 'ENOTFOUND') {
+  const isProxied = process.env.NODE_USE_ENV_PROXY === '1' && protocol === 'https:';
+  if (code === 'ENOTFOUND' && !isProxied) {
     const cause = `no host is called ${hostname}`;
     return [`${url}: can't reach the login server: ${cause}`, 'check the spelling, and your VPN'];
   }
@@ -135,7 +136,6 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
       problem,
       `${useGivenUrl}. Another server might have this port: a login server has 8444 by default`,
     ];
-  const isProxied = process.env.NODE_USE_ENV_PROXY === '1' && protocol === 'https:';
   if (isProxied)
     return [problem, 'NODE_USE_ENV_PROXY=1 is set: check HTTPS_PROXY, or add the host to NO_PROXY'];
   if (port !== '' || !(isLate || code === 'ECONNREFUSED'))
@@ -168,7 +168,7 @@ export function initCommand({
     ...(account === undefined ? [] : ['--username', shellWord(account)]),
     ...(caFile === undefined ? [] : ['--ca-file', shellWord(caFile)]),
   ];
-  return ['kubectl sallyport init', url, ...words].join(' ');
+  return ['kubectl sallyport init', shellWord(url), ...words].join(' ');
 }
 
 /** Explains a certificate of a trusted CA that is for another host: Node's own words are for programmers. */
