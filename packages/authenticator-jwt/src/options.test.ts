@@ -82,6 +82,7 @@ testRefusals(
     ],
     [ofIssuer({ url: 'accounts.google.com' }), 'issuer.url: must be a URL with https…'],
     [ofIssuer({ audiences: [] }), 'issuer.audiences: must have 1 to 64 entries…'],
+    [ofIssuer({ audiences: ['*'] }), 'issuer.audiences.0: is not a pattern: no token is for *…'],
     [ofIssuer({ audienceMatchPolicy: 'All' }), 'issuer.audienceMatchPolicy: must be MatchAny…'],
     [
       ofIssuer({ jwksFile: 'a', discoveryURL: 'https://x' }),

@@ -198,7 +198,10 @@ const issuer = section(
     audiences: list(
       { description: 'A token must be for one of them (`aud`).', example: '[kubernetes]' },
       { min: 1, max: 64 },
-      (input) => parseText(input, 'kubernetes'),
+      (input) =>
+        input === '*'
+          ? { problem: 'is not a pattern: no token is for *', fix: 'write kubernetes' }
+          : parseText(input, 'kubernetes'),
     ),
     audienceMatchPolicy: choice('MatchAny, as in Kubernetes: one audience is enough.', [
       'MatchAny',

@@ -98,15 +98,14 @@ describe('a client name', () => {
     'spiffe://example.com/?CN=a',
     '2001:db8::1',
     '*.example.com',
-    '*',
     'spiffe://example.com/kube',
     7,
   ])('%s may be one', (name) => {
     expect(named(name)).toEqual([]);
   });
 
-  test('kube-* is a pattern, and names are compared exactly', () => {
-    expect(named('kube-*')).toEqual([expect.stringContaining('no pattern matches')]);
+  test.each(['kube-*', '*'])('%s is a pattern, and names are compared exactly', (name) => {
+    expect(named(name)).toEqual([expect.stringContaining('no pattern matches')]);
   });
 
   test('is found with its line, in a config that loads', async () => {
@@ -252,6 +251,10 @@ describe('the names of an authenticator', () => {
     {
       names: 'username: { prefix: corp }',
       warning: 'authenticators[0].username.prefix: write "corp:"',
+    },
+    {
+      names: 'username: { prefix: "-" }',
+      warning: 'authenticators[0].username.prefix: remove the key for names without a prefix',
     },
     {
       names: 'username: { prefix: "corp:{username}" }',

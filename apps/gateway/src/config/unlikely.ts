@@ -48,7 +48,7 @@ const displayed = {
 };
 
 function unlikelyClientName({ text, path }: WrittenText): Problem[] {
-  if (/[\w-]\*|\*[\w-]/.test(text)) {
+  if (text === '*' || /[\w-]\*|\*[\w-]/.test(text)) {
     const message = `${JSON.stringify(text)} has a *, and names are compared exactly: no pattern matches`;
     return [{ path, message, fix: 'write each name, such as kube-apiserver' }];
   }
@@ -215,6 +215,11 @@ function unlikelyPrefixes(authenticators: FileConfig['authenticators']): Problem
   return authenticators.flatMap(({ username, groups }, position) =>
     Object.entries({ username, groups }).flatMap(([key, { prefix }]) => {
       const path = ['authenticators', position, key, 'prefix'];
+      if (prefix === '-') {
+        const message =
+          '"-" is a prefix here, and not the absence of one: the name jane becomes -jane';
+        return { path, message, fix: 'remove the key for names without a prefix' };
+      }
       const [, text, template] = /^([^{}]*)(\{.*\})/.exec(prefix) ?? [];
       if (template !== undefined) {
         const message = `${JSON.stringify(prefix)} is not a template: the name jane becomes ${prefix}jane`;

@@ -30,6 +30,11 @@ export function template<Template>(
     const parsed =
       typeof input === 'string' && input !== '' ? { value: input } : parseText(input, example);
     if ('problem' in parsed) return parsed;
+    const [quoted] = /(['"])\{[^{}]*\}\1/.exec(parsed.value) ?? [];
+    if (quoted !== undefined) {
+      const fix = `write ${quoted.slice(1, -1)}`;
+      return { problem: `${quoted} has quotes, which would be a part of the value`, fix };
+    }
     try {
       return { value: parse(parsed.value) };
     } catch (error) {

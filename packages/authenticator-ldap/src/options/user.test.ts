@@ -130,6 +130,13 @@ describe('a user', () => {
       ],
     },
     {
+      name: 'a filter with a placeholder in quotes',
+      keys: { base, filter: "(uid='{username}')" },
+      expected: [
+        "user.filter: '{username}' has quotes, which would be a part of the value: write {username}",
+      ],
+    },
+    {
       name: 'a filter with another placeholder',
       keys: { base, filter: '(|(uid={username})(cn={dn}))' },
       expected: [
