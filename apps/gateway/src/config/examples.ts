@@ -3,6 +3,7 @@ import type { JsonSchema } from './schema-parts.ts';
 
 /** Values of keys that have no default, by the name of the key. Any other is left out, as `…`. */
 const examples: Readonly<Record<string, string>> = {
+  allowSystemNames: '[system:masters]',
   audience: 'https://kubernetes.default.svc.cluster.local',
   authenticator: 'corp',
   authenticators: '[{ name: tokens, use: static, options: { tokensFile: tokens.yaml } }]',
@@ -43,7 +44,7 @@ export function addExample(schema: JsonSchema, problem: Problem): Problem {
   if (listedEntry !== undefined)
     return { ...problem, fix: `write a name before it: ${listedEntry}` };
   const word = examples[String(path.at(-1))];
-  if (message === 'must be a string' && fix?.startsWith('write one') && word !== undefined)
+  if (word !== undefined && /^(write one value|begin each)/.test(fix ?? ''))
     return { ...problem, fix: `${fix}, such as ${word}` };
   if (fix !== undefined) return problem;
   if (message === 'is missing' && path.at(-1) === 'use')

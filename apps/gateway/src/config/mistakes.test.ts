@@ -88,6 +88,12 @@ describe('one mistake is one error, and it has a fix', () => {
         '2:63: login.sessions: must be a string: write one value, without brackets or keys, such as sessions',
     },
     {
+      mistake: 'true for a list',
+      text: 'authenticators: [{ name: a, use: ./empty.js, allowSystemNames: true }]',
+      problem:
+        '1:64: authenticators[0].allowSystemNames: must be a list: begin each of its entries with "- ", such as [system:masters]',
+    },
+    {
       mistake: 'braces in a list without quotes',
       text: 'authenticators: [{ name: a, use: ./probe.js, options: { url: [(uid={username})] } }]',
       problem:

@@ -150,6 +150,8 @@ test.each([
   { word: 'TLS', expected: 'tls' },
   { word: 'maxInFilght', expected: 'maxInFlight' },
   { word: 'ilsten', expected: 'listen' },
+  { word: '[tls]', expected: 'tls' },
+  { word: '<<', expected: undefined },
   { word: 'tlss', expected: 'tls' },
   { word: 'cache', expected: undefined },
   { word: '', expected: undefined },

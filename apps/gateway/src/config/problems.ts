@@ -192,10 +192,10 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 
 /**
  * Returns the candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed, but no other letter in a word of three.
- * Case, dashes and underscores do not count; two swapped letters are one slip.
+ * Only letters and digits count, and not their case; two swapped letters are one slip.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const simplify = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '');
+  const simplify = (text: string) => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
   const plain = simplify(word);
   const near = candidates.flatMap((candidate) => {
     const simplified = simplify(candidate);
