@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ProblemWords } from '../../config/problems.ts';
 import { isRepeatable } from '../options.ts';
+import { meantCalls } from './meant-calls.ts';
 
 /** Lines to paste that show how a command is called. */
 interface CommandAdvice {
@@ -14,54 +15,6 @@ interface CommandAdvice {
   readonly tokenCall?: string | undefined;
 }
 
-/** What people look for under a command, and the command that does it. */
-const meantCalls: Readonly<Record<string, string>> = {
-  'token revoke': 'revoke --help',
-  'token delete': 'revoke --help',
-  'token show': 'token list --help',
-  'token get': 'token list --help',
-  'list --sessions': 'token list --authenticator sessions',
-  'hash --file': 'token hash --user ci < FILE',
-  'explain --file': 'explain < FILE',
-  'explain --group': 'explain --user corp:jane',
-  'audit list': 'explain --user corp:jane',
-  'audit --user': 'explain --user corp:jane',
-  'factor add': 'factor invite --help',
-  'factor delete': 'factor reset --help',
-  'factor remove': 'factor reset --help',
-  'unlock --all': 'lockouts',
-  'lockouts --all': 'lockouts',
-  'unblock --id': 'blocks',
-  'lockouts --clear': 'unlock --help',
-  'lockouts --reset': 'unlock --help',
-  'lockouts --user': 'explain --user corp:jane',
-  'blocks --user': 'explain --user corp:jane',
-  'block --until': 'block --user corp:jane --for 8h',
-  'block --digest': 'revoke --help',
-  'revoke --group': 'block --group corp:dev --for 8h',
-  'blocks --json': 'blocks -o json',
-  'check --json': 'check -o json',
-  'check --file': 'check --config gateway.yaml',
-  'check -f': 'check --config gateway.yaml',
-  'serve -f': 'serve --config gateway.yaml',
-  'serve --port': 'serve --listen 127.0.0.1:8080',
-  'sallyport --config': 'check --config gateway.yaml',
-  'sallyport -c': 'check --config gateway.yaml',
-  'sallyport config': 'check --config gateway.yaml',
-  'sallyport hash': 'token hash --help',
-  'sallyport logout': 'revoke --user corp:jane --authenticator sessions',
-  'sallyport mfa': 'factor --help',
-  'sallyport reload': 'serve --help',
-  'sallyport renew': 'init /etc/sallyport --renew',
-  'sallyport run': 'serve --help',
-  'sallyport server': 'serve --help',
-  'sallyport sessions': 'token list --authenticator sessions',
-  'sallyport start': 'serve --help',
-  'sallyport status': 'check --help',
-  'sallyport validate': 'check --config gateway.yaml',
-  'sallyport version': '--version',
-};
-
 /** No token is this short, and few names are longer. */
 const minTokenLength = 16;
 
@@ -73,14 +26,20 @@ const minTokenLength = 16;
  */
 export function describeCommandLineError(
   text: string,
-  command: Pick<Command, 'name' | 'args' | 'opts' | 'options' | 'parent' | 'registeredArguments'>,
+  command: Pick<
+    Command,
+    'name' | 'args' | 'commands' | 'opts' | 'options' | 'parent' | 'registeredArguments'
+  >,
   { example, help, toLine, tokenCall }: CommandAdvice,
 ): ProblemWords {
   // Behind a word that is not a command, options are of the command that is meant.
   const meantCall = (command.parent === null ? command.args.slice(0, 1) : command.args)
     .map((word) => meantCalls[`${command.name()} ${word.split('=')[0]}`])
     .find((call) => call !== undefined);
-  const see = `see: ${meantCall === undefined ? help : toLine(meantCall)}`;
+  const printedCall = meantCall?.startsWith('kubectl ')
+    ? meantCall
+    : meantCall && toLine(meantCall);
+  const see = `see: ${printedCall ?? help}`;
   const [quoting = '', guess] = text.split(/\n\(Did you mean (?:one of )?(.+)\?\)$/s);
   // A token that begins with `-o` is such a value.
   const problem = quoting.replace(
@@ -101,20 +60,27 @@ export function describeCommandLineError(
       unknownOption === undefined
         ? describeExcess(command)
         : `error: unknown option '${unknownOption}'`;
-    const wordFix = adviseOnList(command) ?? adviseOnWord(command, help, example) ?? fix;
+    const wordFix =
+      meantCall === undefined
+        ? (adviseOnList(command) ?? adviseOnWord(command, help, example) ?? fix)
+        : fix;
     return { message, fix: isToken ? adviseOnToken(tokenCall) : wordFix };
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
     return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
   const [, word = ''] = /^error: unknown option '-([a-z-]+)'$/.exec(problem) ?? [];
-  if (command.options.some(({ long }) => long === `--${word}`))
-    return { message: problem, fix: `did you mean --${word}?` };
+  const meantOption = word === '' ? undefined : findOption(command, word);
+  if (meantOption !== undefined) return { message: problem, fix: `did you mean ${meantOption}?` };
   if (/^error: unknown /.test(problem)) {
     const isOption = problem.startsWith('error: unknown option');
     const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
     if (tokenCall !== undefined && isOption && isHidden(problem, message))
       return { message, fix: adviseOnToken(tokenCall) };
-    return { message, fix: guess && meantCall === undefined ? `did you mean ${guess}?` : see };
+    const meantWord = guess ?? (isOption ? undefined : findCommand(command));
+    return {
+      message,
+      fix: meantWord && meantCall === undefined ? `did you mean ${meantWord}?` : see,
+    };
   }
   if (problem.includes(' cannot be used with option '))
     return { message: problem, fix: 'leave one of them out' };
@@ -139,6 +105,21 @@ function adviseOnToken(tokenCall: string): string {
     `let the command ask for the token: ${tokenCall}, or read it from a file: ${tokenCall} < FILE. ` +
     "A token that you typed here is in your shell's history: delete it there, and revoke it"
   );
+}
+
+/** Finds the option that a word with one dash means: its whole name, or the beginning of no other. */
+function findOption({ options }: Pick<Command, 'options'>, word: string): string | undefined {
+  const names = options.flatMap(({ long }) => (long?.startsWith(`--${word}`) ? [long] : []));
+  return names.find((name) => name === `--${word}`) ?? (names.length === 1 ? names[0] : undefined);
+}
+
+/** Finds the longest command whose name is in an unknown one, such as `blocks` in `list-blocks`. */
+function findCommand({ args, commands }: Pick<Command, 'args' | 'commands'>): string | undefined {
+  const names = commands.map((candidate) => candidate.name());
+  const [longest] = names
+    .filter((name) => args[0]?.split('-').includes(name))
+    .sort((a, b) => b.length - a.length);
+  return longest;
 }
 
 /** Says how to give several values: `--host a b` is one. Undefined: no option that may be repeated is given. */

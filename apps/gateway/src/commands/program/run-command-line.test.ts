@@ -97,6 +97,28 @@ describe('an error of the command line says how to fix it', () => {
       error: "unknown option '--config'",
       fix: 'see: sallyport check --config gateway.yaml',
     },
+    { line: 'check-config', error: `unknown command. ${hiddenWord}`, fix: 'did you mean check?' },
+    {
+      line: 'token create-token',
+      error: `unknown command after token. ${hiddenWord}`,
+      fix: 'did you mean create?',
+    },
+    {
+      line: 'block -u corp:jane --for 8h',
+      error: "unknown option '-u'",
+      fix: 'did you mean --user?',
+    },
+    {
+      line: 'whoami',
+      error: `unknown command. ${hiddenWord}`,
+      fix: 'see: kubectl sallyport whoami',
+    },
+    {
+      line: 'init /etc/sallyport renew --host gw.example.com',
+      error:
+        'too many arguments: init takes only <dir> and options. They are not repeated here, since they might be secrets',
+      fix: 'see: sallyport init /etc/sallyport --renew',
+    },
     {
       line: 'server --config gateway.yaml',
       error: `unknown command. ${hiddenWord}`,
