@@ -47,6 +47,7 @@ test('a user whom no authenticator knows is blocked with a remark, and one whom 
   const revoked = await place.run(['revoke', '--user', 'ops:ada', '--expect', '0']);
   expect(revoked).toMatchObject({
     code: 0,
+    stdout: expect.stringContaining('\nThe block of user ops:ada stays in force until '),
     stderr:
       'sallyport: no token of user ops:ada: no authenticator of this config issues such tokens\n',
   });

@@ -193,7 +193,11 @@ function findBlockedDigest(listing: Listing, digits: string): string {
   return completeDigest(digits, new Map(candidates)) ?? digits;
 }
 
-function findBlock(blocks: readonly Entry[], { kind, name }: BlockSubject): Entry | undefined {
+/** Finds the block of a subject among those in force. */
+export function findBlock(
+  blocks: readonly Entry[],
+  { kind, name }: BlockSubject,
+): Entry | undefined {
   return blocks.find((block) => block.kind === kind && block.name === name);
 }
 

@@ -2,12 +2,12 @@ import type { RevokedToken, UnreadableToken } from '@sallyport/authenticator';
 import { durationText } from '@sallyport/plugin-kit';
 import { printable } from '../../base/logging/printable.ts';
 import type { GatewayConfig } from '../../config/types.ts';
-import { shortDigest } from '../../engine/revocation/list.ts';
+import { type Entry, shortDigest } from '../../engine/revocation/list.ts';
 import { directoryCache } from '../../runtime/assemble-directory.ts';
 import type { CommandContext } from '../context.ts';
 import type { IssuerSetup, SeenToken } from '../issuer.ts';
 import { commandLine, userWords } from '../printed-commands.ts';
-import { roundedDuration, timeText } from '../times.ts';
+import { momentText, roundedDuration, timeText } from '../times.ts';
 import { type EntryPlan, nameSubject } from '../users/subject.ts';
 import { candidatesFor, namingAuthenticators } from '../users/user-names.ts';
 import type { Outcome } from './revoke-outcome.ts';
@@ -155,6 +155,11 @@ export function adviceText(
   const args = kind === 'user' ? userWords(name, isExact) : ['--token'];
   const access = ended ? 'The user can log in again.' : 'The backend decides who gets in again.';
   return `${nextLogin ?? access} To refuse them whatever the backend says: ${commandLine(context, ['block', ...args, '--for', '8h'])}\n`;
+}
+
+/** Says that the subject of a revocation stays blocked. */
+export function blockedText(block: Entry): string {
+  return `The block of ${nameSubject(block)} stays in force until ${momentText(block.until)}.\n`;
 }
 
 function sessionAdvice(context: CommandContext, config: GatewayConfig, name: string): string {

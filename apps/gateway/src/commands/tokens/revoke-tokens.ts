@@ -1,6 +1,8 @@
 import type { RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { printable } from '../../base/logging/printable.ts';
 import { describeCause, describeError } from '../../config/problems.ts';
+import { type Entry, selectBlocks } from '../../engine/revocation/list.ts';
+import { findBlock } from '../blocks/block.ts';
 import { mayStillPass, publishEntry, report } from '../blocks/report.ts';
 import {
   describeWithoutRedis,
@@ -15,6 +17,7 @@ import { noOutcome, type Outcome } from './revoke-outcome.ts';
 import {
   adviceText,
   areSessions,
+  blockedText,
   effectText,
   lateText,
   lingeringText,
@@ -64,7 +67,10 @@ export async function revokeTokens(
   const forgotten = await forget(context, plan, options, {
     makeJson: (replicas) => ({ ...json, ...outcome, replicas }),
     effect: effectText(context, config, draft, tokens),
-    advice: adviceText(context, plan, tokens, options.exact, nextLogin),
+    makeAdvice: (block) =>
+      block === undefined
+        ? adviceText(context, plan, tokens, options.exact, nextLogin)
+        : `${nextLogin === undefined ? '' : `${nextLogin} `}${blockedText(block)}`,
     revokeLate,
   });
   return { outcome, forgotten };
@@ -155,7 +161,8 @@ export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 interface ForgetTexts {
   readonly makeJson: (replicas?: object) => object;
   readonly effect: string;
-  readonly advice: string;
+  /** Says what still lets the user in. @param block of the subject, if it has one */
+  readonly makeAdvice: (block: Entry | undefined) => string;
   /** Revokes what was made before all replicas knew of the revocation. @returns whether there was any */
   readonly revokeLate: () => Promise<boolean>;
 }
@@ -165,7 +172,7 @@ async function forget(
   context: CommandContext,
   { config, draft }: EntryPlan,
   options: EntryOptions,
-  { makeJson, effect, advice, revokeLate }: ForgetTexts,
+  { makeJson, effect, makeAdvice, revokeLate }: ForgetTexts,
 ): Promise<ExitCode> {
   const print = (text: string, unpublished?: object) => {
     if (options.output === 'json')
@@ -177,16 +184,17 @@ async function forget(
     print(`Without cache.redis no replica forgets what it has cached. ${lingering}`);
     return (options.expect ?? 0) > 0 ? exitCodes.failure : exitCodes.success;
   }
+  let block: Entry | undefined;
   const publish = () =>
-    publishEntry(context, config, options, ({ now }) => ({
-      ...draft,
-      until: now + rememberedFor,
-    }));
+    publishEntry(context, config, options, (listing) => {
+      block = findBlock(selectBlocks(listing), draft);
+      return { ...draft, until: listing.now + rememberedFor };
+    });
   try {
     let publication = await publish();
     // A login in progress may have made a session until its replica confirmed, and others may have cached it.
     if (await revokeLate()) publication = await publish();
-    const texts = [effect, mayStillPass + advice] as const;
+    const texts = [effect, mayStillPass + makeAdvice(block)] as const;
     return report(context, publication, options.output, texts, makeJson);
   } catch (error) {
     const missed: MissedEffect = {
