@@ -12,6 +12,7 @@ const foreign = new Set([
   'no such host',
   'no configuration has been provided',
   'context was not found',
+  'illegal base64 data',
   'i/o timeout',
   'context deadline exceeded',
   'x509: …',

@@ -140,6 +140,10 @@ test.each<{ claims: object; problem: string; changed?: object }>([
     problem: 'its exp is missing: the issuer must write it into its tokens',
   },
   {
+    claims: { aud: 5 },
+    problem: expect.stringMatching(/^its aud is neither .*: the issuer must write one of /),
+  },
+  {
     claims: { iat: seconds + 60 },
     problem: `it was issued in the future (iat): in 60s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
   },

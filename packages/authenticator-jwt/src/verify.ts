@@ -166,7 +166,7 @@ function explainJoseError(
     if (claim === 'aud') {
       return {
         reason: 'audience-mismatch',
-        problem: wrongAudience(claims.aud, issuer) ?? problem,
+        problem: claims.aud === undefined ? problem : wrongAudience(claims.aud, issuer),
         claims,
       };
     }
@@ -227,18 +227,14 @@ function timeText(milliseconds: number): string {
 /** A message lists at most this many audiences, and this many characters of each. */
 const [maxAudiences, maxAudienceLength] = [20, 256];
 
-/**
- * Lists the audiences of a token and of the config.
- *
- * @returns undefined for an `aud` that is not a text or a list of texts
- */
-function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
+/** Lists the audiences of a token and of the config. */
+function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string {
   const tokenAudiences = [aud].flat();
   if (
     tokenAudiences.length === 0 ||
     !tokenAudiences.every((audience) => typeof audience === 'string')
   )
-    return undefined;
+    return `its aud is neither a string nor a list of strings: the issuer must write one of ${audiences.join(', ')}`;
   const listed = tokenAudiences
     .slice(0, maxAudiences)
     .map((audience) => JSON.stringify(audience.slice(0, maxAudienceLength)));

@@ -57,7 +57,7 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
       throw usageFailure(
         'Unexpected argument, which is not repeated here: it might be a password',
         maxPositionals === 0
-          ? 'write options alone, such as --username NAME, or --context NAME for a cluster; see: kubectl sallyport --help'
+          ? 'write options alone, such as --username NAME, and --context NAME or --url URL --cluster NAME for a cluster; see: kubectl sallyport --help'
           : 'write one URL, and one CLUSTER at most. To add all clusters: --all',
       );
     }
@@ -68,8 +68,11 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     if (cause instanceof Failure) throw cause;
     const [reason = ''] = readReason(cause).split(/\. |\n/);
     const names = Object.keys(options).map((name) => `--${name}`);
-    const isValueMissing = /argument missing|has no value/.test(reason);
-    const fix = isValueMissing ? 'write its value after it' : `its options are ${names.join(', ')}`;
+    const isValueMissing = /argument missing|argument is ambiguous|has no value/.test(reason);
+    const forPositionals = maxPositionals > 0 ? 'write URL and CLUSTER without an option; ' : '';
+    const fix = isValueMissing
+      ? 'write its value after it'
+      : `${forPositionals}its options are ${names.join(', ')}`;
     throw usageFailure(reason, `${fix}; see: kubectl sallyport --help`, { cause });
   }
 }

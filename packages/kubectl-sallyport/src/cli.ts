@@ -149,7 +149,7 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
     const names = Object.keys(commands).join(', ');
     throw usageFailure(
       'unknown command, which is not repeated here: it might be a password',
-      `write one of ${names}, or see: kubectl sallyport --help`,
+      `write one of ${names} first, and options after it; see: kubectl sallyport --help`,
     );
   }
   await command(words);

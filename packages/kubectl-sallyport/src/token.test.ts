@@ -144,6 +144,13 @@ test('a context that is not ours lists those that are', async () => {
     'kubectl-sallyport: the user of the context other does not run "kubectl-sallyport token". These use kubectl-sallyport: prod, bob\n' +
       '  fix: name one of them, such as: --context prod. Otherwise, add a context: kubectl sallyport init URL\n',
   ]);
+  await writeFile(join(home.path, 'bare'), kubeconfig.replace('extensions:', 'x:'));
+  const bare = await client.run(['whoami'], { KUBECONFIG: join(home.path, 'bare') });
+  expect([bare.code, bare.stderr]).toEqual([
+    2,
+    'kubectl-sallyport: the cluster of the context prod has no extension client.authentication.k8s.io/exec that names a login server\n' +
+      '  fix: add a context: kubectl sallyport init URL\n',
+  ]);
   const mistyped = await client.run(['login', '--context', 'pord'], env);
   expect([mistyped.code, mistyped.stderr]).toEqual([
     2,
@@ -268,6 +275,17 @@ test.each([
     code: 2,
     message: /--kubeconfig: there is no file a.b\n {2}fix: name one file/,
   },
+  {
+    words: ['init', '--url', 'https://x', 'prod'],
+    code: 2,
+    message:
+      /Unknown option '--url'\n {2}fix: write URL and CLUSTER without an option; its options/,
+  },
+  {
+    words: ['init', 'https://x', 'prod', '--username', '--all'],
+    code: 2,
+    message: /argument is ambiguous.*\n {2}fix: write its value after it; /,
+  },
   { words: ['init', 'https://x', 'prod', '--all'], code: 2, message: /leave out CLUSTER/ },
   {
     words: ['login', '--url', 'https://127.0.0.1:1', '--cluster', 'prod'],
@@ -278,7 +296,7 @@ test.each([
     words: ['a-secret'],
     code: 2,
     message:
-      /unknown command, which is not repeated here: it might be a password\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami/,
+      /unknown command, which is not repeated here: it might be a password\n {2}fix: write one of factor, init, login, logout, sessions, token, whoami first/,
   },
 ] as const)('$words ends with $code', async ({ words, code, message }) => {
   await using home = await temporaryFolder('token');

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
+import { extensionName } from './exec-credential.ts';
 import { Failure, usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
 import { normalizeUrl, readCaFile, type Target, targetFrom, userFrom } from './target.ts';
@@ -48,10 +49,14 @@ function fromContext(
   const context = contexts.find((candidate) => candidate.name === name);
   const target = context && readTarget(context, options['ca-file']);
   if (target !== undefined) return target;
-  const problem = describeProblem(name, names);
+  const problem =
+    context === undefined
+      ? describeProblem(name, names)
+      : `the cluster of the context ${context.name} has no extension ${extensionName} that names a login server`;
   const [firstContext] = contexts;
   if (firstContext === undefined) throw usageFailure(problem, addIt);
   const contextNames = contexts.map((context) => context.name).join(', ');
+  if (context !== undefined) throw usageFailure(problem, addIt);
   throw usageFailure(
     `${problem}. These use kubectl-sallyport: ${contextNames}`,
     `name one of them, such as: --context ${shellWord(firstContext.name)}. Otherwise, ${addIt}`,

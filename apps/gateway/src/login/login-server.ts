@@ -164,7 +164,7 @@ function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware 
     );
     if (methods.length === 0) {
       const message =
-        'there is no such request: a login is POST /v1/sessions, and metrics and health are at admin.listen';
+        'there is no such request: docs/login-api.md lists them, such as POST /v1/sessions to log in; metrics and health are at admin.listen';
       throw new LoginError(404, 'not-found', message);
     }
     context.set('Allow', methods.join(', '));

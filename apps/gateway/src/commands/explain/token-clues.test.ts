@@ -34,7 +34,8 @@ describe('why a token is not recognized', () => {
     expect(whyUnrecognized({}, 'Bearers')).toBe(shape);
     for (const quote of ['"', "'"])
       expect(whyUnrecognized({}, `${quote}t${quote}`)).toMatch(/^the token begins with a quote/);
-    expect(whyUnrecognized({}, '{"access_token": "t"}')).toMatch(/ JSON object: pipe its value/);
+    for (const wrapped of ['{"access_token": "t"}', 'id_token=eyJ'])
+      expect(whyUnrecognized({}, wrapped)).toMatch(/ object or a form: pipe its value alone$/);
   });
 
   test('is base64, as a Secret has it, whatever the plugin says', () => {

@@ -20,7 +20,8 @@ export function whyUnrecognized(
     return 'the token begins with Bearer or Authorization, a word of the header: leave it out';
   if (/^["']/.test(token))
     return 'the token begins with a quote, which is not part of it: leave it out';
-  if (token.startsWith('{')) return 'the token is in a JSON object: pipe its value alone';
+  if (/^(\{|\w+=eyJ)/.test(token))
+    return 'the token is in a JSON object or a form: pipe its value alone';
   const hasPrefix = (text: string) =>
     typeof prefix === 'string' && prefix !== '' && text.startsWith(prefix);
   const decoded = Buffer.from(token, 'base64').toString();
