@@ -32,8 +32,9 @@ const examples: Readonly<Record<string, string>> = {
  * Adds an example to a problem of a key that is missing, or of a section that is not a map.
  *
  * @param schema of the whole file
+ * @param value what is written there
  */
-export function addExample(schema: JsonSchema, problem: Problem): Problem {
+export function addExample(schema: JsonSchema, problem: Problem, value: unknown): Problem {
   const { path, message, fix } = problem;
   // The fix of a list quotes what is written, and an entry that is a map needs its keys.
   if (message === 'must be a list' && fix?.startsWith('write ')) {
@@ -47,6 +48,8 @@ export function addExample(schema: JsonSchema, problem: Problem): Problem {
   if (word !== undefined && /^(write one value|begin each)/.test(fix ?? ''))
     return { ...problem, fix: `${fix}, such as ${word}` };
   if (fix !== undefined) return problem;
+  if (message === 'must be keys and values' && value === false)
+    return { ...problem, fix: 'remove it: what is not in the file is off, or has its defaults' };
   if (message === 'is missing' && path.at(-1) === 'use')
     return {
       ...problem,

@@ -180,7 +180,7 @@ export function parseFile(
     config: result.data as FileConfig | undefined,
     problems: withoutEffects(
       [
-        ...problems.map((problem) => addExample(schema, problem)),
+        ...problems.map((problem) => addExample(schema, problem, valueAt(value, problem.path))),
         ...checkRules(values, value, isValid),
       ],
       unknownKeyProblems,

@@ -88,6 +88,12 @@ describe('one mistake is one error, and it has a fix', () => {
         '2:63: login.sessions: must be a string: write one value, without brackets or keys, such as sessions',
     },
     {
+      mistake: 'false for a section',
+      text: `lockout: false\n${entry}`,
+      problem:
+        '1:10: lockout: must be keys and values: remove it: what is not in the file is off, or has its defaults',
+    },
+    {
       mistake: 'true for a list',
       text: 'authenticators: [{ name: a, use: ./empty.js, allowSystemNames: true }]',
       problem:
