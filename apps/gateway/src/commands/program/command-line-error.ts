@@ -76,7 +76,10 @@ export function describeCommandLineError(
     const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
     if (tokenCall !== undefined && isOption && isHidden(problem, message))
       return { message, fix: adviseOnToken(tokenCall) };
-    const meantWord = guess ?? (isOption ? undefined : findCommand(command));
+    // Commander guesses the options of all commands for each.
+    const isOfProgram = command.parent !== null && guess === '--version';
+    const meantWord =
+      (isOfProgram ? undefined : guess) ?? (isOption ? undefined : findCommand(command));
     return {
       message,
       fix: meantWord && meantCall === undefined ? `did you mean ${meantWord}?` : see,
@@ -84,6 +87,9 @@ export function describeCommandLineError(
   }
   if (problem.includes(' cannot be used with option '))
     return { message: problem, fix: 'leave one of them out' };
+  const [, placeholder = ''] = /<(.+)>' argument missing$/.exec(problem) ?? [];
+  if (placeholder !== '' && fix === see)
+    return { message: problem, fix: `write a value: ${flag} ${placeholder.toUpperCase()}` };
   return { message: problem, fix };
 }
 

@@ -120,6 +120,21 @@ describe('an error of the command line says how to fix it', () => {
       fix: 'see: sallyport init /etc/sallyport --renew',
     },
     {
+      line: 'token list --session',
+      error: "unknown option '--session'",
+      fix: 'see: sallyport token list --help',
+    },
+    {
+      line: 'block --user corp:jane --for 8h --by',
+      error: "option '--by <name>' argument missing",
+      fix: 'write a value: --by NAME',
+    },
+    {
+      line: 'serve --host 127.0.0.1',
+      error: "unknown option '--host'",
+      fix: 'see: sallyport serve --listen 127.0.0.1:8080',
+    },
+    {
       line: 'server --config gateway.yaml',
       error: `unknown command. ${hiddenWord}`,
       fix: 'see: sallyport serve --help',
