@@ -80,7 +80,7 @@ Exit status:
 
 Examples:
   # Add the cluster prod to your kubeconfig
-  kubectl sallyport init https://login.example.com prod
+  kubectl sallyport init https://login.example.com:8444 prod
 
   # Start a session for the current context
   kubectl sallyport login

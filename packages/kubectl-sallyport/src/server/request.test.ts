@@ -141,6 +141,7 @@ const refusedConnection = Object.assign(new Error('connect ECONNREFUSED 192.0.2.
 const unknownHost = Object.assign(new Error('getaddrinfo ENOTFOUND login.example.com'), {
   code: 'ENOTFOUND',
 });
+const silentDns = Object.assign(new Error('getaddrinfo EAI_AGAIN'), { code: 'EAI_AGAIN' });
 const expired = Object.assign(new Error('certificate has expired'), { code: 'CERT_HAS_EXPIRED' });
 const late = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
 const away = "https://login.example.com: can't reach the login server: ";
@@ -157,6 +158,11 @@ test.each([
     'try again; if the port is missing in the URL, run: kubectl sallyport init https://login.example.com:8444 prod --ca-file ca.crt',
   ],
   [unknownHost, `${away}no host is called login.example.com`, 'check the spelling, and your VPN'],
+  [
+    silentDns,
+    `${away}no DNS server answered which address login.example.com has`,
+    'check your network, and your VPN',
+  ],
   [
     expired,
     "https://login.example.com: can't verify its certificate: certificate has expired",

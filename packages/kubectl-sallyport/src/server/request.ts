@@ -130,6 +130,10 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
     const cause = `no host is called ${hostname}`;
     return [`${url}: can't reach the login server: ${cause}`, 'check the spelling, and your VPN'];
   }
+  if (code === 'EAI_AGAIN' && !isProxied) {
+    const cause = `no DNS server answered which address ${hostname} has`;
+    return [`${url}: can't reach the login server: ${cause}`, 'check your network, and your VPN'];
+  }
   const problem = `${url}: can't reach the login server: ${isLate ? 'it did not answer in time' : reason}`;
   if (tlsReason !== undefined)
     return [

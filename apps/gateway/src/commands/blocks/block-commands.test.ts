@@ -208,7 +208,7 @@ test('what was revoked is reported, also when the cache Redis is down', async ()
   const text = await place.run(['revoke', '--token'], await place.create('--user', 'cd'));
   expect(text).toMatchObject({ code: 1, stdout: expect.stringContaining('1 token revoked.\n') });
   expect(text.stdout).toContain(
-    'A replica may accept it from its cache for 5m more (authenticatedTtl)',
+    'A replica may accept what it has cached for 5m more (authenticatedTtl)',
   );
 });
 
@@ -234,7 +234,7 @@ test('without cache.redis tokens are revoked; all else needs it', async () => {
   const { code, stdout } = await place.run(['revoke', '--token'], token);
   expect(code).toBe(0);
   expect(stdout).toContain(
-    '1 token revoked.\nWithout cache.redis no replica forgets what it has cached. A replica may accept it from its cache ' +
+    '1 token revoked.\nWithout cache.redis no replica forgets what it has cached. A replica may accept what it has cached ' +
       'for 5m more (authenticatedTtl), and 10m beyond while the backend is down (staleTtl).\n',
   );
   // No replica can confirm it.

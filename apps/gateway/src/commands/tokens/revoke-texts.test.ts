@@ -52,7 +52,7 @@ describe('how long a replica that does not learn of it uses what it has cached',
     },
   ])('is said $name', ({ minutes, draft, words }) => {
     const text = lingeringText(configOf(minutes * minute), draft);
-    expect(text).toContain(`A replica may accept it from its cache for ${words}`);
+    expect(text).toContain(`A replica may accept what it has cached for ${words}`);
     expect(text).toMatch(stale);
   });
 

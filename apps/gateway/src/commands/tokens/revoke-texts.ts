@@ -128,7 +128,7 @@ export function lingeringText(
   if (longest === undefined || longest.authenticatedTtl === 0)
     return 'This config caches nothing of it.\n';
   const staleTtl = Math.max(...caches.map((cache) => cache.staleTtl));
-  const accepts = `A replica may accept it from its cache for ${durationText(longest.authenticatedTtl)} more (${longest.key})`;
+  const accepts = `A replica may accept what it has cached for ${durationText(longest.authenticatedTtl)} more (${longest.key})`;
   return staleTtl === 0
     ? `${accepts}.\n`
     : `${accepts}, and ${durationText(staleTtl)} beyond while the backend is down (staleTtl).\n`;
