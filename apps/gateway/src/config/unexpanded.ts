@@ -18,17 +18,25 @@ const placeholderWords = {
   fix: 'write your value in its place',
 };
 
-/** Finds the texts that contain variables or placeholders. @param value of the file, as it is written */
-export function findVariables(value: unknown, path: Path = []): Problem[] {
-  if (typeof value === 'string') {
-    if (variable.test(value)) return [{ path, ...words }];
-    return placeholder.test(value) ? [{ path, ...placeholderWords }] : [];
-  }
+/** Lists the texts of a value. */
+export function listTexts(
+  value: unknown,
+  path: Path = [],
+): { readonly path: Path; readonly text: string }[] {
+  if (typeof value === 'string') return [{ path, text: value }];
   if (!Array.isArray(value) && !isObject(value)) return [];
   const entries: [PropertyKey, unknown][] = Array.isArray(value)
     ? [...value.entries()]
     : Object.entries(value);
-  return entries.flatMap(([key, child]) => findVariables(child, [...path, key]));
+  return entries.flatMap(([key, child]) => listTexts(child, [...path, key]));
+}
+
+/** Finds the texts that contain variables or placeholders. @param value of the file, as it is written */
+export function findVariables(value: unknown): Problem[] {
+  return listTexts(value).flatMap(({ path, text }) => {
+    if (variable.test(text)) return [{ path, ...words }];
+    return placeholder.test(text) ? [{ path, ...placeholderWords }] : [];
+  });
 }
 
 /** Replaces the problems of texts with variables or placeholders: what these are to become may be right. */

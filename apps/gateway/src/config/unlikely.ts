@@ -2,6 +2,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { durationText } from '@sallyport/plugin-kit';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import type { FileConfig } from './schema.ts';
+import { listTexts } from './unexpanded.ts';
 
 /**
  * Finds values that may be meant, but most likely are not.
@@ -22,7 +23,7 @@ export function unlikelyValues(
     ...unlikelyPatterns(authenticators),
     ...unlikelyPrefixes(authenticators),
     ...unlikelyEndpoint(file),
-    ...unlikelyQuotes(file, []),
+    ...unlikelyQuotes(file),
   ];
 }
 
@@ -254,16 +255,9 @@ function unlikelyEndpoint(file: unknown): Problem[] {
 }
 
 /** Warns of quotes of a word processor, which YAML takes for a part of the value. It quotes nothing, since that may be a secret. */
-function unlikelyQuotes(value: unknown, path: Path): Problem[] {
-  if (typeof value === 'string') {
-    const message = 'is in typographic quotes, which are a part of the value';
-    return /^[“”„‘’].*[“”‘’]$/s.test(value)
-      ? [{ path, message, fix: 'write " in their place' }]
-      : [];
-  }
-  if (!Array.isArray(value) && !isObject(value)) return [];
-  const entries: [PropertyKey, unknown][] = Array.isArray(value)
-    ? [...value.entries()]
-    : Object.entries(value);
-  return entries.flatMap(([key, child]) => unlikelyQuotes(child, [...path, key]));
+function unlikelyQuotes(value: unknown): Problem[] {
+  const message = 'is in typographic quotes, which are a part of the value';
+  return listTexts(value).flatMap(({ path, text }) =>
+    /^[“”„‘’].*[“”‘’]$/s.test(text) ? [{ path, message, fix: 'write " in their place' }] : [],
+  );
 }
