@@ -53,7 +53,7 @@ export function addExample(schema: JsonSchema, problem: Problem, value: unknown)
   if (message === 'is missing' && path.at(-1) === 'use')
     return {
       ...problem,
-      fix: 'add use with the plugin of its options: static, ldap, redis, jwt or webhook',
+      fix: 'add use with the name of the plugin that has its options, such as static',
     };
   const example = writeExample(schema, path);
   if (message === 'is missing') return { ...problem, fix: `add ${example}` };

@@ -28,7 +28,7 @@ describe('one mistake is one error, and it has a fix', () => {
       mistake: 'no plugin',
       text: 'authenticators: [{ name: a }]',
       problem:
-        '1:18: authenticators[0].use: is missing: add use with the plugin of its options: static, ldap, redis, jwt or webhook',
+        '1:18: authenticators[0].use: is missing: add use with the name of the plugin that has its options, such as static',
     },
     {
       mistake: 'no authenticators',

@@ -83,6 +83,9 @@ describe('a command that changes something', () => {
       `nothing was done: ${name} is a service account, whose tokens kube-apiserver checks itself: it asks no gateway: remove its role bindings, or the account: kubectl delete serviceaccount -n ci deploy`,
     );
     await expect(refuse({ exact: true })).resolves.toBeUndefined();
+    await expect(
+      requirePrefix(createTestContext(), configOf({ corp: knows, plain: knows }), 'user', name, {}),
+    ).rejects.toThrow(`--user ${name} --exact`);
   });
 
   test('lists the names that may be meant, those that an authenticator knows first', async () => {

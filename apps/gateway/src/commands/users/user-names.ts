@@ -100,7 +100,9 @@ export async function requirePrefix(
   if (candidates === undefined) return;
   const [, namespace = 'NAMESPACE', account = 'NAME'] =
     /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name) ?? [];
-  if (kind === 'user' && name.startsWith('system:serviceaccount:'))
+  // An authenticator without a prefix can have such a name.
+  const isOurs = candidates.some((candidate) => candidate.isExact);
+  if (kind === 'user' && !isOurs && name.startsWith('system:serviceaccount:'))
     throw new UsageError(
       `nothing was done: ${printable(name)} is a service account, whose tokens kube-apiserver checks itself: it asks no gateway`,
       `remove its role bindings, or the account: kubectl delete serviceaccount -n ${shellQuoted(namespace)} ${shellQuoted(account)}`,
