@@ -6,6 +6,7 @@ import { textsIn } from './testing/source-texts.ts';
 const foreign = new Set([
   'error: You must be logged in to the server (Unauthorized)',
   'error: You must be logged in to the server (…)',
+  'unknown command "sallyport" for "kubectl"',
   '(the server has asked for the client to provide credentials)',
   'Unable to authenticate the request',
   'Failed to make webhook authenticator request',

@@ -122,10 +122,10 @@ describe('the pages for users', () => {
   // which flags, and what 256 MiB bear. The third audit brought 300: what a new Redis means, what ends a login in progress, what the client
   // refuses, and which locks end by themselves. The first hour brought 2,080: the client for people without Node, removal, a cluster
   // that refuses a session for its audience, blocks while Redis is down, warnings that are acknowledged.
-  test('fit into a README of 100 lines, and 71,100 words in all', async () => {
+  test('fit into a README of 100 lines, and 71,200 words in all', async () => {
     expect((await readPage('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(100);
     const texts = await Promise.all(read.map(readPage));
-    expect(wordsIn(texts.join('\n'))).toBeLessThanOrEqual(71_100);
+    expect(wordsIn(texts.join('\n'))).toBeLessThanOrEqual(71_200);
   });
 
   test.each(read)(

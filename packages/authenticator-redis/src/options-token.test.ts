@@ -39,6 +39,10 @@ describe('the shape of tokens', () => {
       [{ tokenPattern: 7 }, 'tokenPattern: must be a string: write [A-Za-z0-9]{40}'],
       [{ tokenPattern: null }, 'tokenPattern: is empty: write [A-Za-z0-9]{40}'],
       [
+        { tokenPattern: '/^tok_[a-z0-9]{32}$/' },
+        'tokenPattern: is between slashes, which are a part of the pattern here: write tok_[a-z0-9]{32}',
+      ],
+      [
         { tokenPattern: 'robot_*' },
         'tokenPattern: is a glob: as a regular expression, its * repeats only the character before it: write robot_.*, or tokenPrefix: robot_ in place of it',
       ],

@@ -90,7 +90,7 @@ describe('a static authenticator', () => {
     expect(await authenticator.lookUp?.('ali', { signal })).toBeUndefined();
   });
 
-  test('warns of tokens that have expired, with their lines', async () => {
+  test('warns of tokens that have expired, and of columns that are not read, with their lines', async () => {
     const start = Date.parse('2030-01-01T00:00:00Z');
     const until = (time: string) => entry(randomToken(), `, expiresAt: 2030-01-01T00:00:${time}Z`);
     const warnings = async (...entries: readonly string[]) => {
@@ -110,6 +110,14 @@ describe('a static authenticator', () => {
       warning('1 of 3', '3'),
     ]);
     expect(await warnings(entry(randomToken()), until('01'))).toEqual([]);
+    const rows = ['bob,1,dev,ops', 'bob,1,"dev,ops"'].map((row) => `${randomToken()},${row}\n`);
+    const csv = await gateway({ 'tokens.csv': rows.join('') }, { tokenAuthFile: 'tokens.csv' });
+    expect(csv.lines).toContainEqual({
+      level: 'warn',
+      message:
+        'columns after the fourth are not read: put all groups into one column, as "group1,group2" with the quotes',
+      fields: { file: 'tokens.csv', tokens: '1 of 2', lines: '1' },
+    });
     const many = Array.from({ length: 11 }, () => until('00'));
     expect(await warnings(...many)).toEqual([
       warning('11 of 11', '2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...'),

@@ -45,7 +45,7 @@ export async function createStaticAuthenticator(
     const load = async (content: Buffer) => {
       // It is stored even if the other file still has one of its tokens: once that is removed, both take effect.
       const tokens = await source.read(source.file, content);
-      warnOfExpired({ file: source.file, tokens }, now(), context.logger);
+      warnOfRecords({ file: source.file, tokens }, now(), context.logger);
       latest.set(source, tokens);
       if (latest.size < sources.length) return;
       refuseShared(latest);
@@ -82,14 +82,22 @@ export async function createStaticAuthenticator(
 /** Lines of tokens that are listed. */
 const maxListed = 10;
 
-/** Warns early: an emergency token is not tried before the emergency. */
-function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
-  const expired = [...tokens.values()].filter((record) => isExpired(record, now));
-  if (expired.length === 0) return;
-  const listed = expired.slice(0, maxListed).map(({ line }) => line);
-  const lines = listed.join(', ') + (expired.length > maxListed ? ', ...' : '');
-  const fields = { file, tokens: `${expired.length} of ${tokens.size}`, lines };
-  logger.warn(fields, 'static tokens have expired: replace them, or remove their entries');
+/** Warns early of tokens that have expired, or lack groups: an emergency token is not tried before the emergency. */
+function warnOfRecords({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
+  const warn = (warning: string, isMeant: (record: FileToken) => boolean) => {
+    const records = [...tokens.values()].filter(isMeant);
+    if (records.length === 0) return;
+    const listed = records.slice(0, maxListed).map(({ line }) => line);
+    const lines = listed.join(', ') + (records.length > maxListed ? ', ...' : '');
+    logger.warn({ file, tokens: `${records.length} of ${tokens.size}`, lines }, warning);
+  };
+  warn('static tokens have expired: replace them, or remove their entries', (record) =>
+    isExpired(record, now),
+  );
+  warn(
+    'columns after the fourth are not read: put all groups into one column, as "group1,group2" with the quotes',
+    ({ hasMoreColumns }) => hasMoreColumns === true,
+  );
 }
 
 function listSources({ tokensFile, tokenAuthFile }: StaticOptions): readonly TokenSource[] {

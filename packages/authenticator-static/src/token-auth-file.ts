@@ -108,6 +108,6 @@ function add(
   if (earlier !== undefined) return `the same token as in line ${earlier.line}: remove one of them`;
   const groupNames = groups?.split(',').filter((group) => group !== '');
   const user = { username, ...(uid && { uid }), ...(groupNames && { groups: groupNames }) };
-  tokens.set(key, freezeRecord({ user, line }));
+  tokens.set(key, freezeRecord({ user, line, ...(row.length > 4 && { hasMoreColumns: true }) }));
   return undefined;
 }

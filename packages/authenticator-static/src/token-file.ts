@@ -56,6 +56,8 @@ export interface FileToken {
   readonly notBefore?: number | undefined;
   /** Milliseconds since 1970: the token is invalid from this time on. */
   readonly expiresAt?: number | undefined;
+  /** Whether its row has columns that are not read. */
+  readonly hasMoreColumns?: true;
   /** Its line in the file, for messages. */
   readonly line: number;
 }

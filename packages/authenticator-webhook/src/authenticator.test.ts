@@ -273,7 +273,11 @@ describe('check', () => {
       reply: { body: '<html>' },
       message: /authenticate: its answer is not a JSON object, or is truncated: check the URL/,
     },
-    { name: 'is elsewhere', reply: { status: 404 }, message: /it answers with the status 404/ },
+    {
+      name: 'is elsewhere',
+      reply: { status: 404 },
+      message: /the status 404: check the path of options.url/,
+    },
     {
       name: 'says true without a user',
       reply: { body: reviewWith({ authenticated: true }) },

@@ -67,7 +67,11 @@ export function decideByAnswer(
     const problem =
       status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
     const error = statusesOfOneToken.has(status) ? 'failed' : 'unavailable';
-    return { answer: 'unusable', explanation: `it answers with ${problem}`, error };
+    const fix =
+      status === 404 || status === 405
+        ? ': check the path of options.url, which is often /authenticate'
+        : '';
+    return { answer: 'unusable', explanation: `it answers with ${problem}${fix}`, error };
   }
   const review = readAnswer(body);
   if ('unusable' in review) {

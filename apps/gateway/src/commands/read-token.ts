@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { type Readable, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.ts';
 import { UsageError } from './output.ts';
@@ -11,7 +11,7 @@ import { commandLine } from './printed-commands.ts';
  */
 export async function readToken(context: CommandContext): Promise<string> {
   const { stdin, words } = context;
-  const token = stdin.isTTY ? await askHidden(context, 'Token: ') : await readPiped(stdin);
+  const token = stdin.isTTY ? await askHidden(context, 'Token: ') : await readPiped(context);
   if (token === '') {
     throw new UsageError(
       'no token on standard input',
@@ -21,7 +21,24 @@ export async function readToken(context: CommandContext): Promise<string> {
   return token;
 }
 
-async function readPiped(stdin: Readable): Promise<string> {
+const wrappings: readonly (readonly [pattern: RegExp, problem: string, fix: string])[] = [
+  [
+    /^(?:authorization: *)?bearer /i,
+    'begins with Bearer or Authorization, a word of the header',
+    'leave it out',
+  ],
+  [/^["']/, 'begins with a quote, which is not part of it', 'leave it out'],
+  [/^(\{|\w+=eyJ)/, 'is in a JSON object or a form', 'pipe its value alone'],
+];
+
+/** Finds what is around a token, which is then not the token itself. Undefined: nothing that is known. */
+export function findWrapping(token: string): { problem: string; fix: string } | undefined {
+  const [, problem, fix] = wrappings.find(([pattern]) => pattern.test(token)) ?? [];
+  return problem === undefined || fix === undefined ? undefined : { problem, fix };
+}
+
+async function readPiped(context: CommandContext): Promise<string> {
+  const { stdin, words } = context;
   let size = 0;
   const bounded = stdin.map((chunk: Buffer) => {
     size += chunk.length;
@@ -38,9 +55,15 @@ async function readPiped(stdin: Readable): Promise<string> {
     );
   if (!token.includes('\n')) return token;
   const isKubeconfig = /^(apiVersion|users):/m.test(token);
+  const fix =
+    isKubeconfig && token.includes('kubectl-sallyport')
+      ? `run: kubectl sallyport token | jq -r .status.token | ${commandLine({ ...context, config: undefined }, words)}`
+      : isKubeconfig
+        ? 'pipe the value of token: alone'
+        : 'pipe the token alone';
   throw new UsageError(
     `standard input has several lines${isKubeconfig ? ', as a kubeconfig' : ''}, and a token is one line`,
-    isKubeconfig ? 'pipe the value of token: alone' : 'pipe the token alone',
+    fix,
   );
 }
 

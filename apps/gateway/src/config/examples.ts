@@ -48,6 +48,8 @@ export function addExample(schema: JsonSchema, problem: Problem, value: unknown)
   if (word !== undefined && /^(write one value|begin each)/.test(fix ?? ''))
     return { ...problem, fix: `${fix}, such as ${word}` };
   if (fix !== undefined) return problem;
+  if (path.join('.') === 'cache' && (value === 'off' || value === false))
+    return { ...problem, fix: 'write cache: off at each authenticator that is not to be cached' };
   if (message === 'must be keys and values' && value === false)
     return { ...problem, fix: 'remove it: what is not in the file is off, or has its defaults' };
   if (message === 'is missing' && path.at(-1) === 'use')

@@ -88,6 +88,12 @@ describe('one mistake is one error, and it has a fix', () => {
         '2:63: login.sessions: must be a string: write one value, without brackets or keys, such as sessions',
     },
     {
+      mistake: 'a cache that is off for all',
+      text: `cache: off\n${entry}`,
+      problem:
+        '1:8: cache: must be keys and values: write cache: off at each authenticator that is not to be cached',
+    },
+    {
       mistake: 'false for a section',
       text: `lockout: false\n${entry}`,
       problem:

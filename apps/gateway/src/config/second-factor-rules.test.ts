@@ -24,12 +24,19 @@ test.each([
 test.each([
   { groups: ['corp:k8s-admins'], expected: [] },
   {
+    groups: ['corp:k8s-admins'],
+    allow: 'corp:k8s-*',
+    expected: [
+      'login.secondFactor.required.groups[0]: no user of corp can be in "corp:k8s-admins": see groups.prefix, groups.allow and allowSystemNames there: write groups.allow there without groups.prefix: it is compared with the names of the backend',
+    ],
+  },
+  {
     groups: ['corp:k8s-admins', 'k8s-ops'],
     expected: [
       'login.secondFactor.required.groups[1]: no user of corp can be in "k8s-ops": see groups.prefix, groups.allow and allowSystemNames there: write the group as Kubernetes sees it, such as corp:k8s-admins, or let it pass groups.allow',
     ],
   },
-])('login.secondFactor.required: groups $groups', async ({ groups, expected }) => {
+])('login.secondFactor.required: groups $groups', async ({ groups, allow = 'k8s-*', expected }) => {
   await using folder = await folderWithProbe(pluginSource('z.strictObject({})'));
   await folder.write('issuer.js', pluginSource('z.strictObject({})', 'createTokenIssuer() {}'));
   const login = {
@@ -39,7 +46,7 @@ test.each([
     secondFactor: { required: { groups }, redis: { url: 'rediss://redis.example.com' } },
   };
   const authenticators = [
-    { name: 'corp', use: './probe.js', groups: { prefix: 'corp:', allow: ['k8s-*'] } },
+    { name: 'corp', use: './probe.js', groups: { prefix: 'corp:', allow: [allow] } },
     { name: 'sessions', use: './issuer.js' },
   ];
   const problems = await folder.problems(JSON.stringify({ login, authenticators }, undefined, 1));

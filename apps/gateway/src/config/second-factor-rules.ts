@@ -80,9 +80,15 @@ function requiredGroupRules(
       )
         return undefined;
       const prefixes = [...new Set(passwordAuthenticators.map(({ groups }) => groups.prefix))];
+      const isPrefixedTwice = passwordAuthenticators.some(
+        ({ groups: { prefix, allow } }) =>
+          prefix !== '' && group.startsWith(prefix) && anyGlob(allow ?? [])(group),
+      );
       return {
         message: `no user of ${covered.join(', ')} can be in "${group}": see groups.prefix, groups.allow and allowSystemNames there`,
-        fix: `write the group as Kubernetes sees it, such as ${prefixes[0]}k8s-admins, or let it pass groups.allow`,
+        fix: isPrefixedTwice
+          ? 'write groups.allow there without groups.prefix: it is compared with the names of the backend'
+          : `write the group as Kubernetes sees it, such as ${prefixes[0]}k8s-admins, or let it pass groups.allow`,
       };
     },
   }));

@@ -37,6 +37,16 @@ describe('the service account', () => {
     await directory.close();
   });
 
+  test('whose name is not a DN for the server is told how to write one', async () => {
+    const { directory, server } = setUpMemoryServers(1);
+    server(0).binding = 34;
+    const outcome = await outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    expect(outcome).toContain(
+      'bind.dn is not a DN for ldaps://a:636 (34 invalidDNSyntax): write one such as cn=',
+    );
+    await directory.close();
+  });
+
   test.each([
     { code: 8, words: 'ldaps:// or StartTLS' },
     { code: 13, words: 'ldaps:// or StartTLS' },

@@ -40,7 +40,9 @@ export function createServiceAccount(access: ServerAccess) {
     const message =
       code === 8 || code === 13
         ? `the service account is not allowed to bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`
-        : `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
+        : code === 34
+          ? `bind.dn is not a DN for ${url} (${named}): write one such as cn=sallyport,ou=services,dc=example,dc=com`
+          : `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
     // Concurrent binds that are refused are one refusal.
     if (pauseLeft() <= 0) {
       const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, maxPause);

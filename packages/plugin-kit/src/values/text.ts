@@ -41,6 +41,12 @@ export function parsePattern<Pattern extends { matches(text: string): boolean }>
       problem: 'is a glob: as a regular expression, its * repeats only the character before it',
       fix: `write ${prefix}.*, or ${writePrefix(prefix)} in place of it`,
     };
+  const [, inner] = /^\/(.+)\/[a-z]*$/.exec(parsed.value) ?? [];
+  if (inner !== undefined)
+    return {
+      problem: 'is between slashes, which are a part of the pattern here',
+      fix: `write ${inner.replace(/^\^/, '').replace(/\$$/, '')}`,
+    };
   try {
     const pattern = compile(parsed.value);
     return pattern.matches('')

@@ -2,6 +2,7 @@ import type { Authenticator } from '@sallyport/authenticator';
 import type { GatewayConfig } from '../../config/types.ts';
 import type { ReviewResult } from '../../review/token-review.ts';
 import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { findWrapping } from '../read-token.ts';
 
 type NamedAuthenticator = Pick<CreatedAuthenticator, 'authenticator'> & {
   readonly config: { readonly name: string };
@@ -16,12 +17,8 @@ export function whyUnrecognized(
   token: string,
 ): string {
   const { tokenPrefix: prefix } = plugin;
-  if (/^(?:authorization: *)?bearer /i.test(token))
-    return 'the token begins with Bearer or Authorization, a word of the header: leave it out';
-  if (/^["']/.test(token))
-    return 'the token begins with a quote, which is not part of it: leave it out';
-  if (/^(\{|\w+=eyJ)/.test(token))
-    return 'the token is in a JSON object or a form: pipe its value alone';
+  const wrapping = findWrapping(token);
+  if (wrapping !== undefined) return `the token ${wrapping.problem}: ${wrapping.fix}`;
   const hasPrefix = (text: string) =>
     typeof prefix === 'string' && prefix !== '' && text.startsWith(prefix);
   const decoded = Buffer.from(token, 'base64').toString();

@@ -64,10 +64,10 @@ export function describeCommandLineError(
       meantCall === undefined
         ? (adviseOnList(command) ?? adviseOnWord(command, help, example) ?? fix)
         : fix;
-    return { message, fix: isToken ? adviseOnToken(tokenCall) : wordFix };
+    return { message, fix: isToken ? adviseOnToken(command, tokenCall) : wordFix };
   }
   if (tokenCall !== undefined && /^error: unknown option '--token\b/.test(problem))
-    return { message: withoutSecrets(problem), fix: adviseOnToken(tokenCall) };
+    return { message: withoutSecrets(problem), fix: adviseOnToken(command, tokenCall) };
   const [, word = ''] = /^error: unknown option '-([a-z-]+)'$/.exec(problem) ?? [];
   const meantOption = word === '' ? undefined : findOption(command, word);
   if (meantOption !== undefined) return { message: problem, fix: `did you mean ${meantOption}?` };
@@ -75,7 +75,7 @@ export function describeCommandLineError(
     const isOption = problem.startsWith('error: unknown option');
     const message = isOption ? withoutSecrets(problem) : describeUnknownCommand(command);
     if (tokenCall !== undefined && isOption && isHidden(problem, message))
-      return { message, fix: adviseOnToken(tokenCall) };
+      return { message, fix: adviseOnToken(command, tokenCall) };
     // Commander guesses the options of all commands for each.
     const isOfProgram = command.parent !== null && guess === '--version';
     const meantWord =
@@ -106,9 +106,11 @@ function mayBeToken(command: Pick<Command, 'args' | 'opts'>, tokenCall: string):
   );
 }
 
-function adviseOnToken(tokenCall: string): string {
+function adviseOnToken({ options }: Pick<Command, 'options'>, tokenCall: string): string {
+  const hasUser = options.some(({ long }) => long === '--user') && !tokenCall.includes(' --');
   return (
     `let the command ask for the token: ${tokenCall}, or read it from a file: ${tokenCall} < FILE. ` +
+    `${hasUser ? `For a user: ${tokenCall} --user NAME. ` : ''}` +
     "A token that you typed here is in your shell's history: delete it there, and revoke it"
   );
 }

@@ -296,7 +296,8 @@ describe('what might be a secret is not repeated', () => {
       const history =
         "A token that you typed here is in your shell's history: delete it there, and revoke it";
       expect([code, stderr]).toEqual([2, expect.stringMatching(/^error: (?:too|unknown)/)]);
-      expect(stderr).toContain(`\n  fix: ${ask}. ${history}\n`);
+      const user = call === 'explain' ? ' For a user: sallyport explain --user NAME.' : '';
+      expect(stderr).toContain(`\n  fix: ${ask}.${user} ${history}\n`);
     },
   );
 

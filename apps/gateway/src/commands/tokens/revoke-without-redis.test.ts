@@ -232,6 +232,24 @@ describe('revoke without cache.redis', () => {
     },
     {
       options: ['--token'],
+      input: 'apiVersion: v1\nusers: [{ user: { exec: { command: kubectl-sallyport } } }]\n',
+      message:
+        'standard input has several lines, as a kubeconfig, and a token is one line\n  fix: run: kubectl sallyport token | jq -r .status.token | sallyport revoke --token\n',
+    },
+    {
+      options: ['--token'],
+      input: 'Bearer some-token-of-20-chars\n',
+      message:
+        'nothing was done: the token begins with Bearer or Authorization, a word of the header\n  fix: leave it out\n',
+    },
+    {
+      options: ['--token'],
+      input: '{"status":{"token":"some-token-of-20-chars"}}\n',
+      message:
+        'nothing was done: the token is in a JSON object or a form\n  fix: pipe its value alone\n',
+    },
+    {
+      options: ['--token'],
       input: '  token: some-token-of-20-chars\n',
       message:
         'standard input begins with token:, which is a key of YAML and not part of a token\n  fix: pipe the value of token: alone\n',

@@ -12,7 +12,7 @@ import type { CommandContext } from '../context.ts';
 import type { ReadOptions } from '../options.ts';
 import { printRemark, UsageError } from '../output.ts';
 import { commandLine } from '../printed-commands.ts';
-import { readToken } from '../read-token.ts';
+import { findWrapping, readToken } from '../read-token.ts';
 import { requirePrefix } from './user-names.ts';
 
 export type SubjectOptions = Partial<
@@ -99,6 +99,9 @@ export async function readSubject(
   if (kind === 'all') return { kind, name: '' };
   if (kind === 'token') {
     const token = await readToken(context);
+    const wrapping = findWrapping(token);
+    if (wrapping !== undefined)
+      throw new UsageError(`nothing was done: the token ${wrapping.problem}`, wrapping.fix);
     return { kind, name: digestToken(token), token };
   }
   const name = options[kind] ?? '';
