@@ -125,7 +125,7 @@ export function whyNoUse(
     const possible = algorithms.filter((algorithm) =>
       signing.some((key) => canSign(key, algorithm)),
     );
-    return `has no key for the algorithms that are accepted (${accepted.join(', ')}): write algorithms: [${possible.join(', ')}], or those of them with which the issuer signs`;
+    return `has no key for the algorithms that are accepted (${accepted.join(', ')}): write algorithms: [${possible.join(', ')}], or only what the issuer signs with`;
   }
   const members = (['use', 'key_ops', 'alg'] as const).flatMap((name) => {
     const values = new Set(keys.map((key) => key[name]).filter((value) => value !== undefined));

@@ -186,8 +186,8 @@ describe('`reviews: false` is refused', () => {
   });
 
   test('but not next to a name that may be its own, mistyped', async () => {
-    const found = await problems({ corp: ', reviews: false', login: 'authenticators: [crop]' });
-    expect(found).toEqual([expect.stringContaining('did you mean corp?')]);
+    const reported = await problems({ corp: ', reviews: false', login: 'authenticators: [crop]' });
+    expect(reported).toEqual([expect.stringContaining('did you mean corp?')]);
   });
 
   test('for sessions even where it is a directory of others, and no other use would help', async () => {

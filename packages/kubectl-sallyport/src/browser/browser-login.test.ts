@@ -217,10 +217,10 @@ describe('as a plugin without a terminal', () => {
       ),
     ]);
     // A user who runs the command may try again, and a success counts for kubectl as well.
-    const own = client.run(['login', ...server.words], env);
+    const typedLogin = client.run(['login', ...server.words], env);
     const second = await server.login(1);
     await visit(second.port, codePath(second, server.confirm(second)));
-    expect(await own).toMatchObject({ code: 0 });
+    expect(await typedLogin).toMatchObject({ code: 0 });
     expect(await client.run(['logout', ...server.words])).toMatchObject({ code: 0 });
     const third = client.run(['token'], plugin);
     const last = await server.login(2);
