@@ -59,7 +59,7 @@ test('a certificate for another host is refused with its names and the host of t
     stdout: '',
     stderr:
       `kubectl-sallyport: ${url}: can't verify its certificate: it is for login.example.com, 192.0.2.1, and not for ` +
-      '127.0.0.1\n  fix: use the URL that your administrator gave you, or ask for it\n',
+      '127.0.0.1\n  fix: use the URL that your administrator gave you, or ask for it. Another server might have this port: a login server has 8444 by default\n',
   });
 });
 
@@ -124,7 +124,7 @@ test('a port that wants a client certificate, or no TLS, is refused with words f
   expect([wrongPort.code, wrongPort.stderr]).toEqual([
     3,
     `kubectl-sallyport: ${url}: can't reach the login server: this port requires a client certificate, as the port for ` +
-      'kube-apiserver does\n  fix: use the URL that your administrator gave you, or ask for it\n',
+      'kube-apiserver does\n  fix: use the URL that your administrator gave you, or ask for it. Another server might have this port: a login server has 8444 by default\n',
   ]);
   const plain = (await localServer((_request, response) => void response.end())).replace(
     'http:',

@@ -92,7 +92,8 @@ async function systemAuthorities(): Promise<string[]> {
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
-const useGivenUrl = 'use the URL that your administrator gave you, or ask for it';
+const useGivenUrl =
+  'use the URL that your administrator gave you, or ask for it. Another server might have this port: a login server has 8444 by default';
 
 /** OpenSSL reports a certificate that no known CA has issued with one of these codes. */
 const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
@@ -135,11 +136,7 @@ export function explain(address: ServerAddress, error: unknown): [problem: strin
     return [`${url}: can't reach the login server: ${cause}`, 'check your network, and your VPN'];
   }
   const problem = `${url}: can't reach the login server: ${isLate ? 'it did not answer in time' : reason}`;
-  if (tlsReason !== undefined)
-    return [
-      problem,
-      `${useGivenUrl}. Another server might have this port: a login server has 8444 by default`,
-    ];
+  if (tlsReason !== undefined) return [problem, useGivenUrl];
   if (isProxied)
     return [problem, 'NODE_USE_ENV_PROXY=1 is set: check HTTPS_PROXY, or add the host to NO_PROXY'];
   if (port !== '' || !(isLate || code === 'ECONNREFUSED'))

@@ -61,7 +61,8 @@ test.each<{ kind: Entry['kind']; name: string; message: string }>([
   {
     kind: 'token',
     name: digest.replace('a', 'b'),
-    message: 'token bbcdef012345 is not blocked: list all blocks: sallyport blocks',
+    message:
+      'token bbcdef012345 is not blocked: list all blocks: sallyport blocks. If you gave its digest as the token, write --digest in place of --token',
   },
 ])('$kind $name is not blocked', ({ kind, name, message }) => {
   expect(() => find(kind, name)).toThrow(expect.objectContaining({ message }));

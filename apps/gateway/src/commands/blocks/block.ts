@@ -236,7 +236,7 @@ export function requireBlock(
     ),
     [
       ...unreadable.map(({ fix }) => fix),
-      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(context, ['blocks'])}`,
+      `${guess === undefined ? '' : `did you mean ${printable(guess)}? If not, `}list all blocks: ${commandLine(context, ['blocks'])}${subject.kind === 'token' ? '. If you gave its digest as the token, write --digest in place of --token' : ''}`,
     ].join('; or '),
   );
 }

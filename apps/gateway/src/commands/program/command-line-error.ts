@@ -108,9 +108,11 @@ function mayBeToken(command: Pick<Command, 'args' | 'opts'>, tokenCall: string):
 
 function adviseOnToken({ options }: Pick<Command, 'options'>, tokenCall: string): string {
   const hasUser = options.some(({ long }) => long === '--user') && !tokenCall.includes(' --');
+  const hasDigest = options.some(({ long }) => long === '--digest');
   return (
     `let the command ask for the token: ${tokenCall}, or read it from a file: ${tokenCall} < FILE. ` +
     `${hasUser ? `For a user: ${tokenCall} --user NAME. ` : ''}` +
+    `${hasDigest ? 'For a digest, as lists show it: --digest DIGITS. ' : ''}` +
     "A token that you typed here is in your shell's history: delete it there, and revoke it"
   );
 }

@@ -297,7 +297,10 @@ describe('what might be a secret is not repeated', () => {
         "A token that you typed here is in your shell's history: delete it there, and revoke it";
       expect([code, stderr]).toEqual([2, expect.stringMatching(/^error: (?:too|unknown)/)]);
       const user = call === 'explain' ? ' For a user: sallyport explain --user NAME.' : '';
-      expect(stderr).toContain(`\n  fix: ${ask}.${user} ${history}\n`);
+      const digest = /^(revoke|unblock)/.test(call)
+        ? ' For a digest, as lists show it: --digest DIGITS.'
+        : '';
+      expect(stderr).toContain(`\n  fix: ${ask}.${user}${digest} ${history}\n`);
     },
   );
 
