@@ -11,6 +11,7 @@ const foreign = new Set([
   'Unable to authenticate the request',
   'Failed to make webhook authenticator request',
   'no such host',
+  'stat …: no such file or directory',
   'no configuration has been provided',
   'context was not found',
   'illegal base64 data',

@@ -77,6 +77,11 @@ describe("Kubernetes' token file", () => {
       message: 'line 2: expected the columns token,user,uid',
     },
     {
+      name: 'the names of its columns',
+      text: 'token,user,uid,groups\na,b,c\n',
+      message: 'line 1: the names of the columns, which would be a token that anyone can guess',
+    },
+    {
       name: 'an empty token',
       text: 'a,b,c\n,d,e\n',
       message: 'line 2: the token, the first column, is empty',

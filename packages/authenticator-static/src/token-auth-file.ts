@@ -97,6 +97,8 @@ function add(
       : '';
     return `expected the columns token,user,uid and optionally "group1,group2" (and no comments), found ${row.length}${hint}`;
   }
+  if (line === 1 && token === 'token' && /^user(name)?$/.test(username))
+    return 'the names of the columns, which would be a token that anyone can guess: remove this row';
   if (token === '') return 'the token, the first column, is empty: write one, or remove the row';
   if (token.includes('\uFFFD')) {
     return 'the token contains U+FFFD, the sign of wrongly decoded text: write the token again';

@@ -98,6 +98,10 @@ testRefusals(
     ],
     [{ recognizes: {} }, 'recognizes: must say which tokens the peer issues…'],
     [{ recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries…'],
+    [
+      { recognizes: { prefixes: ['k8s-aws-v1.*'] } },
+      'recognizes.prefixes.0: is a pattern, and a prefix is compared as it is: write k8s-aws-v1.',
+    ],
     [{ recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII…'],
     [{ recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty…'],
     [

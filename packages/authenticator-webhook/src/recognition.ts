@@ -15,6 +15,9 @@ import type { z } from 'zod';
 type Recognition = z.output<typeof recognition>;
 
 function parsePrefix(input: unknown): ParseResult<string> {
+  const [, prefix] = /^([\w.-]*\w\.?)\.?\*$/.exec(String(input)) ?? [];
+  if (prefix !== undefined)
+    return { problem: 'is a pattern, and a prefix is compared as it is', fix: `write ${prefix}` };
   if (typeof input === 'string' && /^[!-~]{1,256}$/.test(input)) return { value: input };
   return { problem: 'must be visible ASCII, 1 to 256 characters', fix: 'write k8s-aws-v1.' };
 }

@@ -35,6 +35,13 @@ export function template<Template>(
       const fix = `write ${quoted.slice(1, -1)}`;
       return { problem: `${quoted} has quotes, which would be a part of the value`, fix };
     }
+    const [dnOfName] = /\(memberUid=\{dn\}\)/i.exec(parsed.value) ?? [];
+    if (dnOfName !== undefined)
+      // RFC 2307, section 2.
+      return {
+        problem: 'memberUid has usernames, and no DNs',
+        fix: 'write (memberUid={username})',
+      };
     try {
       return { value: parse(parsed.value) };
     } catch (error) {

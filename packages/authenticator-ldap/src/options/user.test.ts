@@ -130,6 +130,11 @@ describe('a user', () => {
       ],
     },
     {
+      name: 'a filter with the DN of a user where names are',
+      keys: { base, filter: '(memberUid={dn})' },
+      expected: ['user.filter: memberUid has usernames, and no DNs: write (memberUid={username})'],
+    },
+    {
       name: 'a filter with a placeholder in quotes',
       keys: { base, filter: "(uid='{username}')" },
       expected: [

@@ -81,6 +81,7 @@ describe('TLS files', () => {
         'caFile: ca.crt is cut off: its certificate has no "-----END CERTIFICATE-----": copy it again',
       ],
       ['-----BEGIN CERTIFICATE REQUEST-----', ', but a certificate request: let a CA sign it'],
+      [btoa('-----BEGIN CERTIFICATE-----'), ', but base64 of PEM: decode it with base64 -d'],
       [Buffer.from('3082000a020103', 'hex'), ', but is PKCS#12: convert it with openssl pkcs12'],
       [
         new X509Certificate(next.certificate).raw,

@@ -132,6 +132,9 @@ function explainOtherContent(content: Buffer): string {
     return ', but a private key: name the file of its certificate here, and this file where the key belongs';
   if (/-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/.test(text))
     return ', but a certificate: name the file of its private key here';
+  // It is `-----BEGIN` in base64, as a kubeconfig or a Secret has it.
+  if (text.startsWith('LS0tLS1CRUdJTi'))
+    return ', but base64 of PEM: decode it with base64 -d FILE > NEWFILE';
   // PKCS#12 is a sequence that begins with the version 3 (RFC 7292, section 4).
   const isPkcs12 =
     content[0] === 0x30 && content.subarray(0, 9).includes('\x02\x01\x03', 0, 'latin1');
