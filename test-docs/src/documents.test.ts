@@ -5,7 +5,7 @@ import { codeBlocksOf } from '@sallyport/test/documents';
 import { rootFolder } from '@sallyport/test/pnpm';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { find, pages, readPage, withoutCodeBlocks } from './testing/pages.ts';
+import { changelogs, find, pages, readPage, withoutCodeBlocks } from './testing/pages.ts';
 
 /** Makes the anchors of headings as GitHub and GitLab make them. */
 function anchorsOf(markdown: string): string[] {
@@ -35,7 +35,7 @@ async function brokenLinksOf(page: string): Promise<string[]> {
   return broken;
 }
 
-test.each(pages)('the links of %s lead somewhere', async (page) => {
+test.each([...pages, ...changelogs])('the links of %s lead somewhere', async (page) => {
   expect(await brokenLinksOf(page)).toEqual([]);
 });
 

@@ -15,6 +15,9 @@ export const pages: readonly string[] = find('**/*.md').filter(
   (page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'),
 );
 
+/** The changelogs of the packages, by their path. */
+export const changelogs: readonly string[] = find('**/CHANGELOG.md');
+
 /** Reads a file by its path from the root of the repository. */
 export const readPage = (path: string): Promise<string> => readFile(join(rootFolder, path), 'utf8');
 
