@@ -115,17 +115,27 @@ describe('the pages for users', () => {
   ];
   const wordsIn = (text: string) => text.split(/\s+/).filter((word) => word !== '').length;
 
-  // The login in a browser brought 3,900: its page, API and keys, the decisions behind it, what people and operators see of it, and
-  // what a newcomer did not find: claims that the ID token lacks, and what ends a session of a provider. The second factor brought
-  // 3,650: its page with the output of its commands, API and keys, the decisions behind it, and what people and operators see of
-  // it: the reasons in the audit trail, and what a newcomer could not find. Memory brought 770: what a gateway takes, why, with
-  // which flags, and what 256 MiB bear. The third audit brought 300: what a new Redis means, what ends a login in progress, what the client
-  // refuses, and which locks end by themselves. The first hour brought 2,080: the client for people without Node, removal, a cluster
-  // that refuses a session for its audience, blocks while Redis is down, warnings that are acknowledged.
-  test('fit into a README of 100 lines, and 71,200 words in all', async () => {
+  const forContributors = [
+    'CONTRIBUTING.md',
+    ...find('docs/contributing/**/*.md'),
+    ...find('packages/{authenticator,create-authenticator,plugin-kit,redis-connection}/README.md'),
+  ];
+  const forOperators = [...read, 'packages/authenticator-ldap/RULES.md'].filter(
+    (page) => !forContributors.includes(page),
+  );
+
+  test('fit into a README of 100 lines', async () => {
     expect((await readPage('README.md')).trimEnd().split('\n').length).toBeLessThanOrEqual(100);
-    const texts = await Promise.all(read.map(readPage));
-    expect(wordsIn(texts.join('\n'))).toBeLessThanOrEqual(71_200);
+  });
+
+  // Each bound is what its pages contain, and falls when a page becomes shorter. The operators' bound has room for the pages that
+  // are being written. Before you raise a bound, remove what another page, `--help` or a message already says.
+  test.each([
+    { readers: 'operators', counted: forOperators, bound: 58_300 },
+    { readers: 'contributors and plugin authors', counted: forContributors, bound: 14_200 },
+  ])('for $readers contain at most $bound words', async ({ counted, bound }) => {
+    const texts = await Promise.all(counted.map(readPage));
+    expect(wordsIn(texts.join('\n'))).toBeLessThanOrEqual(bound);
   });
 
   test.each(read)(
