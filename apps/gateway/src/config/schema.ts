@@ -95,8 +95,8 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     "The API server's own audiences, as in its `--api-audiences`. A review that names no audience asks for these.",
   ).default([]),
   reviewTimeout: duration(
-    'Time limit for a review over all authenticators. kube-apiserver waits 30s for an answer and does not retry.',
-    { max: '30s', why: 'kube-apiserver waits 30s for an answer and does not retry' },
+    'Time limit for a review over all authenticators. kube-apiserver waits 30s for an answer and does not retry after that.',
+    { max: '30s', why: 'kube-apiserver waits 30s for an answer and does not retry after that' },
   ).prefault('10s'),
   maxBodySize: size('Maximum size of a request; a larger one gets HTTP 413.', {
     max: '3MiB',
