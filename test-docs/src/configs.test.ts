@@ -116,6 +116,28 @@ describe('what init writes', () => {
     expect(await problemsOfConfigs([whole])).toEqual([[]]);
   });
 
+  test('fits the directory that docs/login-browser.md adds to the provider', async () => {
+    const blocks = codeBlocksOf(await readPage('docs/login-browser.md')).map(({ text }) => text);
+    const findBlock = (title: string) =>
+      parse(blocks.find((text) => text.startsWith(`# ${title} gateway.yaml\n`)) ?? '');
+    const [config, added, changed] = [parse(written), findBlock('add to'), findBlock('change in')];
+    const [oidc, corp] = changed.authenticators;
+    const [{ claimMappings }] = oidc.options.issuers;
+    expect(claimMappings.extra).toEqual([
+      { key: oidc.directory.by.extra, claim: 'employee_number' },
+    ]);
+    const authenticators = [...config.authenticators, ...added.authenticators].map((part) => {
+      if (part.name === 'oidc') return { ...part, ...oidc, groups: undefined };
+      if (part.name !== 'corp') return part;
+      const user = { ...part.options.user, ...corp.options.user };
+      return { ...part, options: { ...part.options, user } };
+    });
+    const login = { ...config.login, ...added.login };
+    const whole = stringify({ ...config, authenticators, login });
+    expect(whole).toContain('lookUpFilter: (employeeNumber={username})');
+    expect(await problemsOfConfigs([whole])).toEqual([[]]);
+  });
+
   test('needs a user of Redis with the documented rights', () => {
     const [, rights] = /^ *user sallyport on #\w{64} (.*)$/m.exec(printed) ?? [];
     expect(redisUsers['One user for everything']).toEqual([
