@@ -193,13 +193,18 @@ test('the configs for GitHub Actions, GitLab CI and SPIFFE let in the protected 
 
   const github = {
     iss: 'https://token.actions.githubusercontent.com',
-    sub: 'repo:acme/shop:ref:refs/heads/main',
+    sub: 'repo:acme@123456/shop@456789:ref:refs/heads/main',
     repository: 'acme/shop',
     repository_owner_id: '123456',
     ref_protected: 'true',
   };
   expect(await ask(github)).toEqual([
-    'github:repo:acme/shop:ref:refs/heads/main',
+    'github:repo:acme@123456/shop@456789:ref:refs/heads/main',
+    'github:acme/shop',
+  ]);
+  const olderSub = 'repo:acme/shop:ref:refs/heads/main';
+  expect(await ask({ ...github, sub: olderSub })).toEqual([
+    `github:${olderSub}`,
     'github:acme/shop',
   ]);
   for (const other of [{ repository_owner_id: '7' }, { ref_protected: 'false' }, { aud: 'x' }])
