@@ -32,7 +32,8 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     {
       name: 'a review that kube-apiserver no longer waits for',
       parts: { server: '  reviewTimeout: 31s' },
-      expected: 'write at most 30s (kube-apiserver waits 30s for an answer and does not retry after that)',
+      expected:
+        'write at most 30s (kube-apiserver waits 30s for an answer and does not retry after that)',
     },
     {
       name: 'a duration beyond timers',
