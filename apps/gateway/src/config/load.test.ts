@@ -68,7 +68,7 @@ describe('a valid config', () => {
         staleTtl: 600_000,
         memory: { maxEntries: 50_000 },
       },
-      lockout: { maxFailures: 3, window: 600_000 },
+      lockout: { maxFailures: 3, window: 1_800_000 },
       log: { level: 'info' },
       warnings: [],
       locate: expect.any(Function),

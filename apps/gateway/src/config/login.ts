@@ -93,7 +93,7 @@ const cluster = z.strictObject({
   audience: filledText
     .max(256)
     .describe(
-      'One of the `--api-audiences` of the cluster. A session is valid for one cluster only, so each needs an audience of its own.',
+      'One of the `--api-audiences` of the cluster. With several clusters, each needs an audience of its own, because a session is valid for one cluster only.',
     ),
   server: value(
     { description: "URL of the cluster's API server, for kubeconfigs.", format: 'uri' },

@@ -347,7 +347,7 @@ export const fileSchema = z.strictObject({
         .default(3),
       window: duration(
         'How long a wrong password counts. In this time, the same wrong password is sent only once.',
-      ).prefault('10m'),
+      ).prefault('30m'),
     },
   ),
   login: loginSchema.exactOptional(),

@@ -24,7 +24,7 @@ export interface TlsMaterial {
   readonly warnings: readonly string[];
 }
 
-/** The milliseconds before its end in which a certificate causes a warning at each load: 14 days. */
+/** The milliseconds before its end in which a certificate causes warnings: 14 days. */
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 
 /** The server whose TLS it is: the review server, or the login server. */
@@ -252,7 +252,8 @@ function warnOfChain(chain: readonly X509Certificate[], file: string, setting: s
   );
 }
 
-function warnOfTime(
+/** Warns of a certificate that is not yet valid, has expired, or expires within 14 days. @param now milliseconds since 1970 */
+export function warnOfTime(
   { certificate, file, subject, notBefore, notAfter }: ReturnType<typeof describe>,
   now: number,
 ): string[] {

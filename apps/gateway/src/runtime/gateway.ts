@@ -28,7 +28,7 @@ import { renderMetrics } from '../observe/metrics/plugin-metrics.ts';
 import { createRefusedReloads } from '../observe/metrics/refused-reloads.ts';
 import { startReviewServer } from '../review/review-server.ts';
 import { createGeneration } from './generation.ts';
-import { logCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
+import { createCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader } from './reload.ts';
 import { createRunningGeneration } from './running.ts';
@@ -71,8 +71,9 @@ export async function startGateway(options: GatewayOptions) {
   logger.level = config.log.level;
   logConfigWarnings(config, logger);
   const tls = await readTls(config).catch((error: unknown) => throwPlaced(error, config));
-  logCertificateWarnings(tls, logger);
   await using opened = new AsyncDisposableStack();
+  const certificateWarnings = opened.use(createCertificateWarnings(logger));
+  certificateWarnings.load(tls);
   const gatewayParts = await createParts(config, tls, logger, opened);
   const { running, health, observers } = gatewayParts;
   const { reviews, admin, logins } = await listen(gatewayParts, tls, logger);
@@ -80,7 +81,15 @@ export async function startGateway(options: GatewayOptions) {
   const owned = opened.move();
 
   const watcher = createFileWatcher();
-  const reloader = createReloader({ ...gatewayParts, load, reviews, logins, watcher, logger });
+  const reloader = createReloader({
+    ...gatewayParts,
+    load,
+    certificateWarnings,
+    reviews,
+    logins,
+    watcher,
+    logger,
+  });
   await reloader.watch(startedAt);
   health.listening();
   const urls = { url: reviews.url, adminUrl: admin.url, ...(logins && { loginUrl: logins.url }) };

@@ -63,6 +63,7 @@ describe('a reload that hangs', () => {
       logins: undefined,
       observers: { reloaded, certificates: vi.fn(), follow: vi.fn() },
       watcher,
+      certificateWarnings: { load: vi.fn() },
       logger: pino({ level: 'silent' }),
       shared: { resize: vi.fn() },
     });

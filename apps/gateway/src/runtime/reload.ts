@@ -9,7 +9,7 @@ import type { LoginServer } from '../login/login-server.ts';
 import { listCertificates, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReviewServer } from '../review/review-server.ts';
 import type { Generation } from './generation.ts';
-import { logCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
+import { type createCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
 import type { Observers } from './observers.ts';
 import type { RunningGeneration } from './running.ts';
 import type { SharedState } from './shared-state.ts';
@@ -23,6 +23,7 @@ interface ReloadDependencies {
   /** Undefined: there was no login server at the start. */
   readonly logins: Pick<LoginServer, 'updateTls'> | undefined;
   readonly watcher: FileWatcher;
+  readonly certificateWarnings: Pick<ReturnType<typeof createCertificateWarnings>, 'load'>;
   readonly logger: Logger;
   readonly observers: Pick<Observers, 'reloaded' | 'certificates' | 'follow'>;
   readonly shared: Pick<SharedState, 'resize'>;
@@ -185,12 +186,12 @@ async function collectProblems(
 /** Uses certificates from now on. @throws Error when certificate and key do not match: the previous ones stay in force */
 function putInForce(
   tls: TlsOfAddresses,
-  { reviews, logins, observers, logger }: ReloadDependencies,
+  { reviews, logins, observers, certificateWarnings }: ReloadDependencies,
 ): void {
   if (tls.server !== undefined) reviews.updateTls(tls.server);
   if (tls.login !== undefined) logins?.updateTls(tls.login);
   observers.certificates(listCertificates(tls));
-  logCertificateWarnings(tls, logger);
+  certificateWarnings.load(tls);
 }
 
 /** Replaces the generation. Everything that can fail comes first; then the new chain replaces the old one in one step. */

@@ -12,7 +12,7 @@ test.each([{ words: ['lockouts'] }, { words: ['unlock', '--user', 'bob'] }])(
     expect(await place.run(words)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /needs cache\.redis.*in its own memory, which no command reaches\n {2}fix: wait for lockout\.window \(10m\)/,
+        /needs cache\.redis.*in its own memory, which no command reaches\n {2}fix: wait for lockout\.window \(30m\)/,
       ),
     });
   },
