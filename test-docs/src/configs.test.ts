@@ -66,6 +66,22 @@ test('a config that can not be loaded is found', async () => {
   expect(problems?.join('\n')).toContain('did you mean server?');
 });
 
+test('the configs of docs/entra-id.md use the authenticators of docs/directory.md, or groups of the token', async () => {
+  const [whole, tokenOnly] = codeBlocksOf(await readPage('docs/entra-id.md'));
+  const [tested] = codeBlocksOf(await readPage('docs/directory.md')).filter(
+    ({ language }) => language === 'yaml',
+  );
+  const config = parse(whole?.text ?? '');
+  const [sessions, oidc, corp] = config.authenticators;
+  const [testedOidc, testedCorp] = parse(tested?.text ?? '').authenticators;
+  // Users of the page log in with a browser, where tokens are for no API server.
+  delete testedOidc.options.issuers[0].apiAudiences;
+  expect([oidc, corp]).toEqual([testedOidc, { ...testedCorp, reviews: false }]);
+  const authenticators = [sessions, ...parse(tokenOnly?.text ?? '')];
+  expect(authenticators[1].options.issuers[0].issuer).toEqual(oidc.options.issuers[0].issuer);
+  expect(await problemsOfConfigs([stringify({ ...config, authenticators })])).toEqual([[]]);
+});
+
 test('the account of the systemd unit can read each secret of the pages', async () => {
   const texts = await Promise.all(['examples/production.yaml', ...pages].map(readPage));
   const keys = texts.flatMap((text) => [

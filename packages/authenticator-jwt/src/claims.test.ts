@@ -255,6 +255,10 @@ describe('a claim that is not in the token', () => {
     expect(why({ username, groups })).toBe(
       'no groups: claim groups is not in the token, which has email, roles, sub: let the issuer correct it, or name another claim in the options',
     );
+    // Entra ID leaves out the groups of a user in more than 200.
+    const overage = { sub: 'jane', _claim_names: { groups: 'src1' }, _claim_sources: {} };
+    expect(mapped(overage, { username, groups })).toEqual({ username: 'jane' });
+    expect(why({ username, groups }, overage)).toContain('which has _claim_names, _claim_sources');
     expect(why({ username, groups: { claim: 'roles' } })).toBeUndefined();
     expect(why({ username })).toBeUndefined();
     expect(why({ username, groups }, { sub: 'jane', groups: [] })).toBeUndefined();
