@@ -236,7 +236,7 @@ const rows: readonly (readonly [words: string, ...Meaning[]])[] = [
   ['level policy', ['output', 'remove it: each decision is logged']],
   [
     'order priority weight',
-    ['onError', 'remove it: authenticators are asked in the order of this list'],
+    ['onError', 'remove it: authenticators are called in the order of this list'],
   ],
   [
     'metrics prometheus monitoring health probes',

@@ -93,7 +93,7 @@ const cluster = z.strictObject({
   audience: filledText
     .max(256)
     .describe(
-      'One of the `--api-audiences` of the cluster. With several clusters, each needs an audience of its own, because a session is valid for one cluster only.',
+      'One of the `--api-audiences` of the cluster. With several clusters, each needs its own audience.',
     ),
   server: value(
     { description: "URL of the cluster's API server, for kubeconfigs.", format: 'uri' },
@@ -131,7 +131,7 @@ const provider = z.strictObject({
     .array(filledText, { error: 'must be a list, such as [openid, email]' })
     .default(['openid'])
     .refine((scopes) => scopes.includes('openid'), 'must contain openid: add it')
-    .describe('Scopes that are asked for. They must contain `openid`.'),
+    .describe('Scopes of the request. They must contain `openid`.'),
   prompt: filledText
     .regex(
       /^(?!none$)/,
@@ -164,7 +164,7 @@ export const loginSchema = z
       'CA of the certificate at `publicUrl` (PEM), for kubeconfigs. Not needed if clients already trust it.',
     ).exactOptional(),
     authenticators: textListKey(
-      'Authenticators that check passwords, such as those with `use: ldap`, asked in this order until one knows the name. During a session, Sallyport looks up its user there. Required unless there are `providers`.',
+      'Authenticators that check passwords, such as those with `use: ldap`, called in this order until one knows the name. During a session, Sallyport looks up its user there. Required unless there are `providers`.',
     ).default([]),
     browser: booleanKey(
       'Whether people can log in on a page in a browser as well as at a terminal. Requires `cache.redis`.',
@@ -191,12 +191,12 @@ export const loginSchema = z
       ),
     secondFactor: secondFactor.exactOptional(),
     sessions: textKey(
-      "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. It can't have `username.prefix`, `groups.prefix`, `groups.allow` or `allowSystemNames`: its users keep the names that `login.authenticators` gave them.",
+      "Name of the authenticator that issues sessions (`use: redis`). All of its tokens are sessions; for other tokens, add another authenticator. Its users keep the names from `login.authenticators`, so it can't have prefixes, `groups.allow` or `allowSystemNames`.",
     ),
     ttl: duration('Lifetime of a session, however often it is used.', { max: '30d' }).prefault(
       '8h',
     ),
-    idle: duration('A session that is not used for this long ends, up to 5 % sooner.', {
+    idle: duration('A session that is not used for this long expires, up to 5 % sooner.', {
       min: '1m',
       max: '30d',
     }).prefault('2h'),
@@ -240,9 +240,7 @@ export const loginSchema = z
       .array(value({ description: 'An address or a network.' }, parseNetwork))
       .default([])
       .describe(
-        'Addresses and networks of proxies whose `X-Forwarded-For` header is trusted. The last address in it that is not a proxy is the client. Never list a client network: its clients could choose their address. By default, the header is ignored.',
+        'Addresses and networks of proxies whose `X-Forwarded-For` header is trusted. The last address in it that is not a proxy is the client. Never list a client network: its clients could choose their address.',
       ),
   })
-  .describe(
-    'The login server, where a user types a password once to start a session. There is none by default.',
-  );
+  .describe('The login server, where a user logs in to start a session. There is none by default.');

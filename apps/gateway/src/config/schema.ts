@@ -32,7 +32,7 @@ const tls = z
       'CAs that sign the client certificates (PEM). Requires `clientNames`.',
     ).exactOptional(),
     clientNames: textListKey(
-      'Clients that are allowed to send reviews: the exact CN or a SAN of each client certificate, without `CN=` or `DNS:`. Not a pattern: `*` lets no one in.',
+      'Clients that are allowed to send reviews: the exact CN or a SAN of each client certificate, without `CN=` or `DNS:`, such as `kube-apiserver` or `spiffe://example.com/kube-apiserver`. Not a pattern: `*` lets no one in.',
     )
       .min(1)
       .exactOptional(),
@@ -92,7 +92,7 @@ const server = section('The address that kube-apiserver calls, and its limits.',
   ),
   tls: tls.exactOptional(),
   apiAudiences: textListKey(
-    "The API server's own audiences, as in its `--api-audiences`. A review that names no audience asks for these.",
+    "The API server's own audiences, as in its `--api-audiences`. They apply to a review that names no audience.",
   ).default([]),
   reviewTimeout: duration(
     'Time limit for a review over all authenticators. kube-apiserver waits 30s for an answer and does not retry after that.',
@@ -103,16 +103,16 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
   }).prefault('256KiB'),
   maxTokenSize: size(
-    'Maximum size of a token. For a larger token, no authenticator is asked: it is unknown. Must be less than `server.maxBodySize`.',
+    'Maximum size of a token. A larger token is unknown, and no authenticator gets it. Must be less than `server.maxBodySize`.',
     { max: '1MiB', why: 'kube-apiserver takes at most 1 MiB of headers, the token in them' },
   ).prefault('16KiB'),
   maxInFlight: count(
-    "Maximum number of concurrent reviews; further ones get HTTP 429. A review counts until its backend work has ended. Must be more than the sum of all `maxConcurrent`, so that hanging backends can't take every slot.",
+    'Maximum number of concurrent reviews; further ones get HTTP 429. A review counts until its backend work has ended. Must be more than the sum of all `maxConcurrent`.',
     2,
     100_000,
   ).default(1000),
   maxConnectionAge: duration(
-    'How long a connection is used before it is closed gracefully, give or take 10 %. New ones spread the load over replicas.',
+    'How long a connection is used before it is closed gracefully, give or take 10 %, so that replicas share the load.',
   ).prefault('10m'),
   shutdownDelay: duration(
     'How long after SIGTERM the gateway accepts reviews while `/readyz` fails.',
@@ -149,7 +149,7 @@ const directory = z
       ['reject', 'accept'],
     ).default('reject'),
     refresh: duration(
-      'How long an answer of the directory is used before it is asked again. While it is down, its last answer is used for its `staleTtl` more.',
+      'How long an answer of the directory is used before the next lookup. While it is down, its last answer is used for its `staleTtl` more.',
       { ...answerAge, min: '1s' },
     ).prefault('5m'),
   })
@@ -163,7 +163,7 @@ const authenticator = z.strictObject({
     .max(63)
     .regex(namePattern, 'must be lowercase letters, digits and inner dashes, such as corp-ldap')
     .describe(
-      'Unique name: lowercase letters, digits and inner dashes, at most 63. Metrics, logs and errors use it, including the errors that kube-apiserver gets.',
+      'Unique name: lowercase letters, digits and inner dashes, at most 63. It is in metrics, logs and errors, even those that kube-apiserver gets.',
     ),
   use: textKey(
     'The plugin: a bare word (`ldap` is the package `@sallyport/authenticator-ldap`), a package `@scope/name`, or a file `./path`, relative to this one.',
@@ -176,7 +176,7 @@ const authenticator = z.strictObject({
     'Time limit for one answer of this authenticator; then the result is an error. Must be less than `server.reviewTimeout`.',
   ).prefault('3s'),
   maxConcurrent: positiveKey(
-    "Maximum number of concurrent lookups. Further ones wait, and fail after `timeout`. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. A lookup counts until the plugin's own work has ended. The last quarter is for tokens that were valid before.",
+    'Maximum number of concurrent lookups. Further ones wait, and fail after `timeout`. Default: an equal share of `server.maxInFlight` with one share left free, at most 100. The last quarter is for tokens that were valid before.',
   ).exactOptional(),
   circuit: section('When an authenticator whose backend is down is skipped.', {
     minimumCalls: positiveKey(
@@ -187,11 +187,11 @@ const authenticator = z.strictObject({
     ).prefault('5s'),
   }),
   onError: choiceKey(
-    'After an error of this authenticator: ask the next one, or end the review with an error.',
+    'After an error of this authenticator: call the next one, or end the review with an error.',
     ['continue', 'stop'],
   ).default('continue'),
   reviews: booleanKey(
-    "Whether kube-apiserver's token reviews ask this authenticator. With `false`, only `login` and `directory` of others use it, and it accepts no token: its passwords can't go around `login.secondFactor`.",
+    "Whether kube-apiserver's token reviews call this authenticator. With `false`, it accepts no token, so its passwords can't bypass `login.secondFactor`; only `login` and the `directory` of others use it.",
   ).default(true),
   allowSystemNames: z
     .array(
@@ -326,7 +326,7 @@ export const fileSchema = z.strictObject({
   authenticators: z
     .array(authenticator)
     .min(1)
-    .describe('Asked in this order; the first definitive answer decides.'),
+    .describe('Called in this order; the first definitive answer decides.'),
   cache,
   lockout: section(
     'Keeps a directory from locking accounts, for plugins that send passwords to one.',

@@ -27,7 +27,7 @@ test.each([
 ])('of $keys, times of a session that are above its ttl have no effect', ({ keys, expected }) => {
   const warnings = unlikelyValues({ authenticators: [], login: login(keys) }, { login: keys });
   expect(warnings.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual(
-    expected.map((text) => `${text}: each session ends after login.ttl (60m)`),
+    expected.map((text) => `${text}: each session expires after login.ttl (60m)`),
   );
 });
 

@@ -109,7 +109,7 @@ function unlikelyLifetimes(login: FileConfig['login'], file: unknown): Problem[]
     const text = valueAt(file, path);
     if (text === undefined || time <= login.ttl) return [];
     const ttl = valueAt(file, ['login', 'ttl']) ?? durationText(login.ttl);
-    const message = `${text} has no effect: each session ends after login.ttl (${ttl})`;
+    const message = `${text} has no effect: each session expires after login.ttl (${ttl})`;
     return [{ path, message, fix: 'lower it, or raise login.ttl' }];
   });
 }

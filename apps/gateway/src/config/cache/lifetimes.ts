@@ -47,7 +47,7 @@ const settings = z.strictObject({
     .enum(['memory', 'shared'])
     .exactOptional()
     .describe(
-      "Where the answers are cached: in each replica's memory, or in `cache.redis` as well. Without `cache.redis`, both are the same. Default: what the plugin says. A plugin whose answers are not cached needs it.",
+      "Where the answers are cached: in each replica's memory, or in `cache.redis` as well. Without `cache.redis`, both are the same. Default: set by the plugin. Required for a plugin whose answers are not cached.",
     ),
   authenticatedTtl: lifetimes.authenticatedTtl.exactOptional(),
   rejectedTtl: lifetimes.rejectedTtl.exactOptional(),
@@ -64,7 +64,7 @@ export const authenticatorCache = z
         : 'must be off, or keys and values such as { authenticatedTtl: 1m }',
   })
   .describe(
-    'How the answers of this authenticator are cached: `off`, or a map with the keys `authenticatedTtl`, `rejectedTtl`, `unknownTtl` and `staleTtl`, as in `cache`, and `store`. Default: what the plugin and `cache` say.',
+    'How the answers of this authenticator are cached: `off`, or a map with the keys `authenticatedTtl`, `rejectedTtl`, `unknownTtl` and `staleTtl`, as in `cache`, and `store`. Default: set by the plugin and `cache`.',
   );
 
 /** CacheLifetimes are how long answers are cached, in milliseconds from when the backend gave them. */
