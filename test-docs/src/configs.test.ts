@@ -76,7 +76,7 @@ test('the configs of docs/entra-id.md use the authenticators of docs/directory.m
   const [testedOidc, testedCorp] = parse(tested?.text ?? '').authenticators;
   // Users of the page log in with a browser, where tokens are for no API server.
   delete testedOidc.options.issuers[0].apiAudiences;
-  expect([oidc, corp]).toEqual([testedOidc, { ...testedCorp, reviews: false }]);
+  expect([oidc, corp]).toEqual([testedOidc, testedCorp]);
   const authenticators = [sessions, ...parse(tokenOnly?.text ?? '')];
   expect(authenticators[1].options.issuers[0].issuer).toEqual(oidc.options.issuers[0].issuer);
   expect(await problemsOfConfigs([stringify({ ...config, authenticators })])).toEqual([[]]);
@@ -122,7 +122,7 @@ describe('what init writes', () => {
 
   test('fits the provider that docs/login-browser.md adds', async () => {
     const blocks = codeBlocksOf(await readPage('docs/login-browser.md'));
-    const block = blocks.find(({ text }) => text.startsWith('# add to gateway.yaml\n'));
+    const block = blocks.find(({ text }) => text.startsWith('# keys for gateway.yaml\n'));
     const [config, added] = [parse(written), parse(block?.text ?? '')];
     expect(Object.keys(added)).toEqual(['authenticators', 'login']);
     expect([Object.keys(added.login.providers), added.login.browser]).toEqual([['sso'], true]);
@@ -132,25 +132,20 @@ describe('what init writes', () => {
     expect(await problemsOfConfigs([whole])).toEqual([[]]);
   });
 
-  test('fits the directory that docs/login-browser.md adds to the provider', async () => {
-    const blocks = codeBlocksOf(await readPage('docs/login-browser.md')).map(({ text }) => text);
-    const findBlock = (title: string) =>
-      parse(blocks.find((text) => text.startsWith(`# ${title} gateway.yaml\n`)) ?? '');
-    const [config, added, changed] = [parse(written), findBlock('add to'), findBlock('change in')];
-    const [oidc, corp] = changed.authenticators;
-    const [{ claimMappings }] = oidc.options.issuers;
-    expect(claimMappings.extra).toEqual([
-      { key: oidc.directory.by.extra, claim: 'employee_number' },
-    ]);
-    const authenticators = [...config.authenticators, ...added.authenticators].map((part) => {
-      if (part.name === 'oidc') return { ...part, ...oidc, groups: undefined };
-      if (part.name !== 'corp') return part;
-      const user = { ...part.options.user, ...corp.options.user };
-      return { ...part, options: { ...part.options, user } };
-    });
+  test('fits a directory in place of the groups of the provider', async () => {
+    const blocks = codeBlocksOf(await readPage('docs/login-browser.md'));
+    const block = blocks.find(({ text }) => text.startsWith('# keys for gateway.yaml\n'));
+    const [config, added] = [parse(written), parse(block?.text ?? '')];
+    const directory = { authenticator: 'corp', by: 'uid' };
+    const [oidc] = added.authenticators;
+    const authenticators = [...config.authenticators, { ...oidc, directory, groups: undefined }];
+    const corp = authenticators.find(({ name }) => name === 'corp');
+    const filter =
+      '(&(employeeNumber={username})(memberOf=cn=k8s-users,ou=groups,dc=example,dc=com))';
+    expect(await readPage('docs/login-browser.md')).toContain(`\`${filter}\``);
+    corp.options.user.lookUpFilter = filter;
     const login = { ...config.login, ...added.login };
     const whole = stringify({ ...config, authenticators, login });
-    expect(whole).toContain('lookUpFilter: (employeeNumber={username})');
     expect(await problemsOfConfigs([whole])).toEqual([[]]);
   });
 

@@ -59,22 +59,27 @@ test('the config of docs/directory.md gives users of Entra ID their groups from 
   const checked = await runCommand(['check', '--config', 'gateway.yaml'], { cwd });
   expect(checked.stdout).toMatch(/^authenticator corp +ok /m);
   expect(checked.stdout).not.toMatch(/^authenticator .* (?:warning|error) /m);
+  const claims = { iss, aud: 'CLIENT_ID', upn: 'jane@example.com', oid: 'o' };
+  const token = issuer.token({ ...claims, onprem_sid: sid });
+  const explained = await runCommand(['explain', '--config', 'gateway.yaml'], { cwd }, token);
+  // The page shows these tables.
+  expect(explained.stdout).toContain(`
+GROUPS of oidc:jane@example.com, from authenticator oidc
+none: the backend names none
+
+GROUPS of corp:jane, from authenticator corp (directory of oidc)
+BACKEND      KUBERNETES
+k8s-admins   corp:k8s-admins
+team         left out by groups.allow
+`);
 
   oidc.directory.refresh = '1s';
-  // As the note of the page says: `corp` accepts no password then.
-  corp.reviews = false;
   await using gateway = await startGateway({ config, files });
   using client = http1Client(gateway.url);
-  const ask = (claims: object) => {
-    const token = issuer.token({
-      iss,
-      aud: 'CLIENT_ID',
-      upn: 'jane@example.com',
-      oid: 'o',
-      ...claims,
-    });
-    return review(client, token, 'v1', ['https://kubernetes.default.svc.cluster.local']);
-  };
+  const ask = (moreClaims: object) =>
+    review(client, issuer.token({ ...claims, ...moreClaims }), 'v1', [
+      'https://kubernetes.default.svc.cluster.local',
+    ]);
   const basic = secret(Buffer.from(`jane:${password}`).toString('base64'));
   expect(await review(client, basic)).toEqual({ authenticated: false });
   const user = {
