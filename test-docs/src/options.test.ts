@@ -39,7 +39,7 @@ const plugins = [
       'groups.nested': 'false',
       'user.attributes.extra': undefined,
     },
-    examples: 2,
+    examples: 1,
     // An example may be a part.
     needed: { urls: ['ldaps://ldap.example.com'] },
   },

@@ -11,6 +11,7 @@ test('there is an example for each directory that the README names', () => {
   expect(names.sort()).toEqual([
     '389-ds.yaml',
     'active-directory.yaml',
+    'freeipa.yaml',
     'lldap.yaml',
     'openldap.yaml',
   ]);
