@@ -218,7 +218,7 @@ test('the objects in docs/login.md are valid', async () => {
     ([, indent = '', block = '']) => block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   );
   const objects = blocks.filter((block) => block.startsWith('apiVersion:')).flatMap(readObjects);
-  expect(objects.map(({ kind }) => kind)).toEqual(['ClusterRoleBinding', 'Certificate']);
+  expect(objects.map(({ kind }) => kind)).toEqual(['ClusterRoleBinding']);
   expect(
     (await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined),
   ).toEqual([]);
