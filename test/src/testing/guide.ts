@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { blocksOf, type CodeBlock } from './documents.ts';
@@ -18,16 +18,14 @@ export async function guideLines(title: string): Promise<readonly string[]> {
   return found.text.trim().split('\n');
 }
 
-/** Writes all code of the guide, beside what `npm create` writes, with what a plugin may import. @returns the folder */
+/** Copies the plugin of the guide next to what `npm create` writes, with what a plugin may import. @returns the folder */
 export async function writeGuide(): Promise<string> {
   const parent = await temporaryFolder('guide');
   const cli = join(rootFolder, 'packages/create-authenticator/src/cli.ts');
   await promisify(execFile)(process.execPath, [cli, 'tickets'], { cwd: parent });
   const folder = join(parent, 'tickets');
-  const files = (await guideBlocks()).filter(({ title }) => /\.\w+$/.test(title));
-  for (const { title, text } of files) {
-    if (title !== 'src/index.ts') await writeFile(join(folder, 'src', title), text);
-  }
+  const example = join(rootFolder, 'packages/authenticator/examples/users');
+  await cp(example, join(folder, 'src'), { recursive: true });
   const packages = {
     '@sallyport/authenticator': join(rootFolder, 'packages/authenticator'),
     '@types/node': join(rootFolder, 'node_modules/@types/node'),

@@ -36,15 +36,8 @@ beforeAll(async () => {
   folder = await writeGuide();
 });
 
-test('every block is a file that is tested here, or commands that another test runs', () => {
-  const titles = blocks.map(({ title }) => title);
-  expect(
-    titles.filter((title) => !/^[\w/.-]+\.ts$/.test(title) && !commands.includes(title)),
-  ).toEqual([]);
-  expect(new Set(titles).size).toBe(titles.length);
-  const files = blocks.filter(({ title }) => title.includes('.'));
-  expect(files.filter(({ title, language }) => !title.endsWith(`.${language}`))).toEqual([]);
-  expect(titles.length).toBeGreaterThan(10);
+test('every block is the first plugin, or commands that another test runs', () => {
+  expect(blocks.map(({ title }) => title).sort()).toEqual([...commands, 'src/index.ts'].sort());
 });
 
 test('the lines of src/index.ts are what npm create writes', async () => {
@@ -108,7 +101,7 @@ test('backend.ts stops, hangs and starts a program', async () => {
   }
 });
 
-test('a plugin that a compiler wrote as CommonJS is refused with the fix that the guide has', async () => {
+test('a plugin that a compiler wrote as CommonJS is refused with its fix', async () => {
   const compiled = `Object.defineProperty(exports, '__esModule', { value: true });
     exports.default = { specificationVersion: 1, name: 'compiled', caching: 'none', create: async () => ({}) };`;
   await writeFile(join(folder, 'compiled.cjs'), compiled);
