@@ -29,7 +29,7 @@ test('the commands from nothing to a first review, a user, a renewal and another
   );
   const [hash, explain] = [
     await commandsIn(guide, 'sallyport token hash'),
-    await commandsIn('docs/commands.md', 'sallyport explain'),
+    await commandsIn(guide, 'sallyport explain'),
   ];
   const made = await shell.run(hash);
   const token = secret(/^The token, shown only once: (\S+)$/m.exec(made)?.[1] ?? '');
