@@ -127,7 +127,7 @@ const shape = {
       parsePattern(input, RE2JS.compile, '[A-Za-z0-9]{40}', (prefix) => `tokenPrefix: ${prefix}`),
   ).optional(),
   unknown: choice(
-    'The decision on a token without a record in Redis. no-opinion: the next authenticator is asked.',
+    'The decision on a token without a record in Redis. no-opinion: the next authenticator is called.',
     ['no-opinion', 'rejected'],
   ).default('no-opinion'),
   trackLastUse: duration(

@@ -109,7 +109,7 @@ export const optionsSchema = section(
     extra: extraRules,
     bearer: bearerToken.optional(),
     bearerFile: path(
-      'A file with a token for the peer itself, followed without a reload: for a token that is renewed often.',
+      'A file with a token for the peer itself, read again without a reload: for a token that is renewed often.',
       '/var/run/secrets/sallyport/token',
     ).optional(),
     timeout: duration('Time limit for one review.', { min: '50ms', max: '30s' }).prefault('2s'),

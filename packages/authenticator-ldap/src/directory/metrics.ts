@@ -56,7 +56,7 @@ function makeMetrics(metrics: Metrics) {
     }),
     circuit: metrics.gauge({
       name: 'server_circuit_state',
-      help: 'The circuit of a server. 0: closed, the server is asked. 2: open after consecutive failures, the server is skipped until a probe succeeds.',
+      help: 'The circuit of a server. 0: closed, the server is used. 2: open after consecutive failures, the server is skipped until a probe succeeds.',
       labelNames: ['server'],
     }),
     waits: metrics.histogram({

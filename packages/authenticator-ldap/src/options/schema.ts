@@ -75,7 +75,7 @@ const shape = {
     ['listed', 'spread'],
   ).default('listed'),
   serverTimeout: duration(
-    'Time limit for each step with a server: TCP, TLS, a bind, a search. After it, the login asks the next server.',
+    'Time limit for each step with a server: TCP, TLS, a bind, a search. After it, the login continues at the next server.',
     { min: '50ms', max: '30s' },
   ).prefault('1s'),
   serverCircuit: circuitSchema.prefault({}),

@@ -137,7 +137,7 @@ const shape = {
     'cn=default,ou=policies,dc=example,dc=com',
   ).optional(),
   unknown: choice(
-    'The decision for a name that is not in the directory: no-opinion asks the next authenticator, rejected ends the chain.',
+    'The decision for a name that is not in the directory: no-opinion calls the next authenticator, rejected ends the chain.',
     ['no-opinion', 'rejected'],
   ).default('no-opinion'),
 };

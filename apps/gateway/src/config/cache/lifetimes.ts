@@ -64,7 +64,7 @@ export const authenticatorCache = z
         : 'must be off, or keys and values such as { authenticatedTtl: 1m }',
   })
   .describe(
-    'How the answers of this authenticator are cached: `off`, or a map with the keys `authenticatedTtl`, `rejectedTtl`, `unknownTtl` and `staleTtl`, as in `cache`, and `store`. Default: set by the plugin and `cache`.',
+    'How the answers of this authenticator are cached: `off`, or a map with `store` and the four lifetimes of `cache`. Default: set by the plugin and `cache`.',
   );
 
 /** CacheLifetimes are how long answers are cached, in milliseconds from when the backend gave them. */

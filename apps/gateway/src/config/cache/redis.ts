@@ -97,7 +97,7 @@ export const cacheRedis = section(
     ).prefault('100ms'),
     keyPrefix,
     startWithoutBlocks: booleanKey(
-      'Whether a gateway that starts while Redis is down or empty lets users in although it does not know who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
+      'Whether a gateway that starts while Redis is down or empty lets users in without knowing who is blocked. With `false`, it lets no one in, and `/readyz` fails, until it has read the revocation list.',
     ).default(false),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
