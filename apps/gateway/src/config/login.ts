@@ -148,7 +148,7 @@ const provider = z.strictObject({
 export const loginSchema = z
   .strictObject({
     listen: listenKey(
-      'Address where people log in. Unless it is a loopback address, it needs `login.tls`.',
+      'Address where people log in. Needs `login.tls` unless it is a loopback address.',
       8444,
     ),
     publicUrl: value({ format: 'uri' }, parsePublicUrl).describe(
@@ -180,9 +180,7 @@ export const loginSchema = z
         'must be a file, since pages load nothing from other servers: download it, and write its path',
       )
       .exactOptional()
-      .describe(
-        'PNG or SVG file of at most 32 KiB, which the pages show in place of the title. In dark mode it has a white background.',
-      ),
+      .describe('PNG or SVG file of at most 32 KiB, which the pages show in place of the title.'),
     providers: z
       .record(providerName, provider)
       .default({})
@@ -219,14 +217,14 @@ export const loginSchema = z
       )
       .prefault({})
       .describe(
-        'Clusters that sessions are for. A name has at most 63 lowercase letters, digits, dots and inner dashes. If there are none, a session is valid for every cluster that uses this gateway.',
+        'Clusters that sessions are for. If there are none, a session is valid for every cluster that uses this gateway.',
       ),
     limits: z
       .strictObject({
         perAddress: value({ pattern: ratePattern.source }, parseRate)
           .prefault('10/m')
           .describe(
-            "Failed logins of one client address. Further logins get HTTP 429; successful ones don't count. An IPv6 `/64` is one address. The limit for all other requests of an address is ten times as high.",
+            'Failed logins of one client address (an IPv6 `/64`). Further logins get HTTP 429. The limit for all other requests is ten times as high.',
           ),
         inFlight: count(
           'Maximum number of concurrent logins; further ones get HTTP 429.',

@@ -87,7 +87,7 @@ function requireClients(
 
 const server = section('The address that kube-apiserver calls, and its limits.', {
   listen: listenKey(
-    'Address for TokenReviews; their path is `/authenticate`. Unless it is a loopback address, it needs `server.tls`.',
+    'Address for TokenReviews, at the path `/authenticate`. Needs `server.tls` unless it is a loopback address.',
     8080,
   ),
   tls: tls.exactOptional(),
@@ -107,12 +107,12 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     { max: '1MiB', why: 'kube-apiserver takes at most 1 MiB of headers, the token in them' },
   ).prefault('16KiB'),
   maxInFlight: count(
-    'Maximum number of concurrent reviews; further ones get HTTP 429. A review counts until its backend work has ended. Must be more than the sum of all `maxConcurrent`.',
+    'Maximum number of concurrent reviews; further ones get HTTP 429. Must be more than the sum of all `maxConcurrent`.',
     2,
     100_000,
   ).default(1000),
   maxConnectionAge: duration(
-    'How long a connection is used before it is closed gracefully, give or take 10 %, so that replicas share the load.',
+    'How long a connection is used before it is closed gracefully (give or take 10 %), so that replicas share the load.',
   ).prefault('10m'),
   shutdownDelay: duration(
     'How long after SIGTERM the gateway accepts reviews while `/readyz` fails.',
@@ -191,7 +191,7 @@ const authenticator = z.strictObject({
     ['continue', 'stop'],
   ).default('continue'),
   reviews: booleanKey(
-    "Whether kube-apiserver's token reviews call this authenticator. With `false`, it accepts no token, so its passwords can't bypass `login.secondFactor`; only `login` and the `directory` of others use it.",
+    "Whether token reviews call this authenticator. With `false`, only `login` and the `directory` of others use it, so its passwords can't bypass `login.secondFactor`.",
   ).default(true),
   allowSystemNames: z
     .array(
@@ -209,7 +209,7 @@ const authenticator = z.strictObject({
     )
     .default([])
     .describe(
-      'Globs of the `system:` users and groups that this authenticator is allowed to return. Each begins with `system:`.',
+      'Globs of the `system:` users and groups that this authenticator is allowed to return.',
     ),
   allowCredentialId: booleanKey(
     'Allow the extra key `authentication.kubernetes.io/credential-id`, which kube-apiserver writes to its audit log.',
@@ -257,9 +257,7 @@ const provenance = z
         (domain) => !/(^|\.)(k8s|kubernetes)\.io$/.test(domain),
         "must not be in k8s.io or kubernetes.io: these domains are Kubernetes' own. Write one of yours, such as sallyport.example.com",
       )
-      .describe(
-        'A DNS domain of yours, for the extra keys. `k8s.io`, `kubernetes.io` and their subdomains are refused.',
-      ),
+      .describe('A DNS domain of yours, for the extra keys.'),
   })
   .describe(
     "Adds extra keys to each user that join kube-apiserver's audit log with the audit trail: the authenticator and the fingerprint of the token. Nothing is added by default.",

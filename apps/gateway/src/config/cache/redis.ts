@@ -33,7 +33,7 @@ const otherKeyFix = `name the file or variable that has the key, or ${makeKey}`;
 export const sealingKeys = list(
   {
     description:
-      `Keys that encrypt what is stored in Redis, each \`{ env: NAME }\` or \`{ file: path }\`, with at least ${minKeyBytes} random bytes in base64 or base64url (\`openssl rand -base64 32\`). ` +
+      'Keys that encrypt what is stored in Redis, each `{ env: NAME }` or `{ file: path }`, made by `openssl rand -base64 32`. ' +
       'The first key encrypts, every key can decrypt.',
     example: `[{ file: secrets/cache-key }], and ${makeKey}`,
     items: { writeOnly: true },
@@ -75,8 +75,7 @@ function spellings(bytes: Buffer): string[] {
 
 export const keyPrefix = value(
   {
-    description:
-      'Prefix of every key in Redis: 1 to 64 visible ASCII characters, but none of `{ } * ? [ \\`.',
+    description: 'Prefix of every key in Redis.',
     pattern: prefixPattern,
   },
   (input) => {
