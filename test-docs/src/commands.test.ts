@@ -9,7 +9,7 @@ const text = await readPage(list);
 
 /** The pages whose commands are listed. */
 const documented = [
-  ...['README.md', 'docs/login.md', 'docs/login-api.md'],
+  ...['README.md', 'docs/login.md', 'docs/login-api.md', 'docs/tutorial.md'],
   ...find('docs/install/*.md'),
   ...find('packages/authenticator-*/README.md'),
 ];
