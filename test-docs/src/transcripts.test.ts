@@ -1,10 +1,12 @@
 import { appCode } from '@sallyport/test/authenticator-app';
 import { codeBlocksOf } from '@sallyport/test/documents';
+import { createJwtIssuer } from '@sallyport/test-servers/jwt-issuer';
 import { findLeaks } from '@sallyport/test-servers/leaks';
 import { ldapToken } from '@sallyport/test-servers/people';
 import { newToken } from '@sallyport/test-servers/redis-tokens';
 import { randomToken, secret, secretsInUse, sha256 } from '@sallyport/test-servers/tokens';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { pages, readPage } from './testing/pages.ts';
 import { fixedText, withTranscripts } from './testing/transcript.ts';
 import {
@@ -18,7 +20,7 @@ import { expectWritten } from './testing/written.ts';
 /** What the pages show, by its name: a command after `$ `, and what it prints. */
 const names = [
   ...['init', 'check', 'check-errors', 'audit-line', 'login', 'explain', 'lockouts'],
-  ...['explain-user', 'block', 'blocks'],
+  ...['explain-user', 'block', 'blocks', 'explain-job', 'explain-job-refused'],
   ...['factor-invite', 'factor-add', 'factor-login', 'factor-list', 'factor-reset'],
 ] as const;
 type Name = (typeof names)[number];
@@ -87,7 +89,39 @@ async function record(): Promise<ReadonlyMap<string, string>> {
   await place.edit('secrets/ldap-password', 'secrets/ldap-pasword');
   await run('check-errors', 'sallyport check');
   await recordFactors({ place, served, show, samples });
+  for (const [name, text] of await recordJobs(start)) shown.set(name, text);
   return shown;
+}
+
+/** Asks about tokens of a job, with the config that the page has for GitHub Actions. */
+async function recordJobs(start: number): Promise<readonly (readonly [Name, string])[]> {
+  await using place = await startTranscriptPlace();
+  const issuer = createJwtIssuer();
+  const blocks = codeBlocksOf(await readPage('docs/workload-tokens.md'));
+  const config = parse(blocks.find(({ text }) => text.startsWith('# gateway.yaml'))?.text ?? '');
+  // The keys are in a file, since GitHub can't be reached.
+  const [file = '', keys = ''] = Object.entries(issuer.files)[0] ?? [];
+  config.authenticators[0].options.issuers[0].issuer.jwksFile = file;
+  const write = (path: string, text: string) => place.run(`cat > ${path}`, text);
+  await place.run('mkdir /etc/sallyport');
+  await write('/etc/sallyport/gateway.yaml', stringify(config));
+  await write(`/etc/sallyport/${file}`, keys);
+  const claims = {
+    iss: 'https://token.actions.githubusercontent.com',
+    aud: 'sallyport',
+    sub: 'repo:acme@123456/shop@456789:ref:refs/heads/main',
+    repository: 'acme/shop',
+    repository_owner_id: '123456',
+    jti: '1f9d4683-62e5-485f-b544-5cc219315268',
+  };
+  const explain = async (name: Name, ref_protected: string) => {
+    await write('token', issuer.token({ ...claims, ref_protected }));
+    const printed = await place.run('sallyport explain < token');
+    expect(findLeaks(printed, secretsInUse())).toEqual([]);
+    const text = fixedText(printed, start, place.replacements);
+    return [name, `$ sallyport explain < token\n${text}`] as const;
+  };
+  return [await explain('explain-job', 'true'), await explain('explain-job-refused', 'false')];
 }
 
 interface FactorRecording {
