@@ -75,7 +75,7 @@ function lastUse(ended: Ended, one: Attempt, past: Past): number {
       return Math.max(ended.end, ...settled) + sessionTtl + grace + (isDeaf ? limits.staleTtl : 0);
     }
     case 'new password': {
-      // docs/login.md, "What an administrator sees": a login leaves the cache out.
+      // A login leaves the cache out.
       if (one.what === 'login') return ended.end;
       // docs/how-long-access-lasts.md: an old password is accepted while its answer is cached.
       const { authenticatedTtl, revalidate, staleTtl } = limits;
