@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { find, readPage, withoutCodeBlocks } from './testing/pages.ts';
-import { textsIn } from './testing/source-texts.ts';
+import { textsIn, warningsIn } from './testing/source-texts.ts';
 
 /** Messages of Kubernetes, kubectl, Go, OpenSSL and the command of "Find gaps", which are not in the source of the gateway. */
 const foreign = new Set([
@@ -112,5 +112,41 @@ describe('a message that the pages quote', async () => {
     ]);
     // It is in a comment.
     expect(missingFrom('Optional. Defaults to 5s.')).toEqual(['Optional. Defaults to']);
+  });
+});
+
+describe('docs/log-messages.md', () => {
+  /** Warnings that name their fix: in the message, or in one of the fields that the page lists. */
+  const withFix = [
+    'SRV targets outside of their domain are not used: set serverName to use them',
+    'account state not readable: a disabled account or a changed password ends no session',
+    'account state readable in part: what only these attributes show ends no session',
+    'client speaks plain HTTP to a TLS port: use https:// there',
+    'config warning',
+    "entries of the revocation list can't be opened and have no effect here: …",
+    'login refused: several entries have its name; change user.filter so that it finds one',
+    'removed keys of another type in the place of the revocation list, which is written back: …',
+    'request path not found: token reviews go to POST /authenticate',
+    'scheme and port of a server look mixed up',
+    'service account refused',
+    'some changed settings take effect at the next restart; all others are in force now',
+    'the limit of open files is low: fewer connections are accepted',
+    'user without a uid logged in: a later user with the same name gets their sessions',
+    '…. Lower it, or raise timeout next to use',
+    '…. Lower serverTimeout, or raise timeout',
+  ];
+
+  test('has each warning and error that does not name its fix', async () => {
+    const files = find('{apps/gateway,packages/{authenticator-*,redis-connection}}/src/**/*.ts');
+    const sources = await Promise.all(
+      files.filter((file) => !/test|bench/.test(file)).map(readPage),
+    );
+    const warnings = [...new Set(sources.flatMap(warningsIn))];
+    const patterns = messagesIn(await readPage('docs/log-messages.md')).map(
+      (message) => new RegExp(`^${message.replaceAll(/[^\w …]/g, '\\$&').replaceAll('…', '.*')}$`),
+    );
+    const isQuoted = (warning: string) => patterns.some((pattern) => pattern.test(warning));
+    expect(warnings.length).toBeGreaterThan(50);
+    expect(warnings.filter((warning) => !isQuoted(warning)).sort()).toEqual(withFix);
   });
 });

@@ -16,15 +16,40 @@ function textOf(node: unknown): string {
   return quasis.map(({ value }) => value.cooked).join('…');
 }
 
-/** Lists the texts in the code of a file: those of its expressions, and of the values within them. */
-export function textsIn(source: string): readonly string[] {
-  const texts: string[] = [];
+/** Lists the nodes of the code of a file. */
+function nodesIn(source: string): readonly Node[] {
+  const nodes: Node[] = [];
   const visit = (value: unknown): void => {
     if (Array.isArray(value)) value.forEach(visit);
     if (!isNode(value)) return;
-    texts.push(textOf(value));
+    nodes.push(value);
     Object.values(value).forEach(visit);
   };
   visit(parseAst(source, { lang: 'ts' }));
-  return texts.filter((text) => text !== '…');
+  return nodes;
+}
+
+/** Lists the texts in the code of a file: those of its expressions, and of the values within them. */
+export function textsIn(source: string): readonly string[] {
+  return nodesIn(source)
+    .map(textOf)
+    .filter((text) => text !== '…');
+}
+
+/** Returns the last name of what a call calls: `warn` of `logger.warn(…)`. */
+function calledName({ callee }: Node): unknown {
+  if (!isNode(callee)) return undefined;
+  const { name } = callee.type === 'MemberExpression' ? (callee.property as Node) : callee;
+  return name;
+}
+
+/** Lists the messages that the code of a file logs as warnings and errors: the last arguments of `logger.warn(fields, message)`. */
+export function warningsIn(source: string): readonly string[] {
+  return nodesIn(source)
+    .filter((node) => node.type === 'CallExpression')
+    .filter((call) => ['warn', 'error', 'fatal'].includes(String(calledName(call))))
+    .map((call) => call.arguments as readonly Node[])
+    .filter((words) => words.length > 1)
+    .map((words) => textOf(words.at(-1)))
+    .filter((text) => text !== '…');
 }
