@@ -13,7 +13,7 @@ const configuration: IConfiguration = {
   options: {
     // Without this, imports of types would not count.
     tsPreCompilationDeps: true,
-    includeOnly: '^(apps|packages|scripts|test|test-docs|test-servers)/',
+    includeOnly: '^(apps|packages|scripts|site|test|test-docs|test-servers)/',
     exclude: '(^|/)(node_modules|dist|test-results)/',
     enhancedResolveOptions: {
       exportsFields: ['exports'],

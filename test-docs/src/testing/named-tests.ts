@@ -17,7 +17,7 @@ export function namedTestIn(cell: string): NamedTest | undefined {
 }
 
 const testFiles: readonly string[] = find(
-  '{apps/*,deploy,packages/*,scripts,test,test-docs,test-servers}/src/**/*.test.ts',
+  '{apps/*,deploy,packages/*,scripts,site,test,test-docs,test-servers}/src/**/*.test.ts',
 );
 const texts = new Map(
   await Promise.all(testFiles.map(async (file) => [file, await readPage(file)] as const)),

@@ -1,0 +1,1 @@
+export { testBase as default } from '@sallyport/scripts/vitest-base';
