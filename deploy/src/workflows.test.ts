@@ -6,15 +6,17 @@ import { rootFolder } from './run.ts';
 
 interface Step {
   readonly id?: string;
+  readonly if?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly uses?: string;
   readonly run?: string;
 }
 
 interface Job {
+  readonly if?: string;
   readonly strategy?: { readonly matrix: { readonly part: readonly string[] } };
   readonly needs?: string | readonly string[];
-  readonly container: { readonly image: string };
+  readonly container?: { readonly image: string };
   readonly environment?: string;
   readonly outputs?: Readonly<Record<string, string>>;
   readonly permissions?: Readonly<Record<string, string>>;
@@ -60,7 +62,7 @@ test('package.json has the hash of pnpm', async () => {
 });
 
 test('a release is tested and built by jobs that may publish nothing, and published by one that runs no code of others', async () => {
-  const { test: tests, build, publish, ...others } = (await read('release.yaml')).jobs;
+  const { test: tests, build, publish, site: _, ...others } = (await read('release.yaml')).jobs;
   expect(others).toEqual({});
   for (const job of [tests, build]) {
     expect([job?.permissions, job?.environment]).toEqual([undefined, undefined]);
@@ -88,9 +90,28 @@ test('a release is tested and built by jobs that may publish nothing, and publis
   expect(JSON.stringify(publish)).not.toMatch(/npm_token|node_auth_token|registry-url/i);
 
   for (const job of [tests, build, publish])
-    expect(job?.container.image).toMatch(
+    expect(job?.container?.image).toMatch(
       /^debian:13@(sha256:[0-9a-f]{64}|\$\{\{ vars\.DEBIAN_DIGEST \}\})$/,
     );
+});
+
+test('a release publishes the site if the repository has GitHub Pages, by a job that runs no code of this repository', async () => {
+  const { build, site } = (await read('release.yaml')).jobs;
+  const ifPublished = "vars.PUBLISH_SITE == 'true'";
+  const built = build?.steps.filter((step) => step.if === ifPublished) ?? [];
+  expect(built[0]?.run).toMatch(/^npx -y pnpm@10 run docs && tar .* --directory site\/dist \.$/);
+  expect(built[1]).toMatchObject({
+    uses: expect.stringMatching('^actions/upload-artifact@'),
+    with: { name: 'github-pages', path: 'artifact.tar' },
+  });
+  expect([site?.if, site?.needs]).toEqual([ifPublished, 'publish']);
+  expect([site?.environment, site?.permissions]).toEqual([
+    'github-pages',
+    { pages: 'write', 'id-token': 'write' },
+  ]);
+  expect(site?.steps.map(({ run, uses }) => run ?? uses)).toEqual([
+    expect.stringMatching('^actions/deploy-pages@'),
+  ]);
 });
 
 test('a release has the Node that this repository pins', async () => {
