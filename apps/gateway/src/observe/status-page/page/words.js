@@ -152,7 +152,7 @@ function consequence(down, authenticators) {
     (authenticator) => authenticator.onError === 'stop' && authenticator !== authenticators.at(-1),
   );
   if (stop !== undefined)
-    return `${users} No authenticator after ${stop.name} is asked (onError: stop).`;
+    return `${users} No authenticator after ${stop.name} is called (onError: stop).`;
   const healthyCount = authenticators.length - down.length;
   if (healthyCount === 0) return users;
   return `${users} ${healthyCount === 1 ? 'The other one is healthy.' : `The other ${healthyCount} are healthy.`}`;
@@ -186,7 +186,7 @@ export function listNotices({ at, config, blocking, cache, certificates, recent,
     notices.push({ level: 'bad', title: 'Cut off from the revocation list', lines });
   } else if (cache.redis?.circuitOpen) {
     const lines = [
-      'It is down or slow. Answers are cached only in this process, so backends are asked more often.',
+      'It is down or slow. Answers are cached only in this process, so backends are called more often.',
     ];
     notices.push({ level: 'warn', title: 'The circuit of the shared Redis is open', lines });
   }

@@ -107,9 +107,9 @@ test('what screen readers read does not change with each answer', () => {
   ]);
 });
 
-test('says who is not asked any more, and who is healthy; a shutdown comes before both', () => {
+test('reports who is no longer called, and who is healthy; a shutdown comes before both', () => {
   const stop = said({ state: 'listening' }, { corp: { ...open, onError: 'stop' }, b: healthy });
-  expect(stop.text).toContain('No authenticator after corp is asked (onError: stop).');
+  expect(stop.text).toContain('No authenticator after corp is called (onError: stop).');
   expect(said({ state: 'listening' }, { corp: open, b: healthy }).text).toContain(
     'The other one is healthy.',
   );
