@@ -1,7 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { shareBrowser, watchedPage } from '@sallyport/test/browser';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { nameOutput } from './layout.ts';
@@ -9,22 +19,21 @@ import { buildSite } from './site.ts';
 import { serveFiles } from './testing/static-server.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-
-function createFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'sallyport-site-'));
-}
+const packageFolder = join(root, 'site');
 
 describe('the site of these pages, in Chromium', () => {
-  const out = createFolder();
+  const out = fileURLToPath(new URL('../dist/', import.meta.url));
   let server: Awaited<ReturnType<typeof serveFiles>>;
   beforeAll(async () => {
-    buildSite(root, out);
+    const { stdout } = await promisify(execFile)(process.execPath, ['src/build.ts'], {
+      cwd: packageFolder,
+    });
+    expect(stdout).toMatch(/^\d+ pages are in .*\/site\/dist\/: open .*index\.html\n$/);
     server = await serveFiles(out);
   });
   afterAll(async () => {
     await server[Symbol.asyncDispose]();
     await (await shareBrowser()).close();
-    rmSync(out, { recursive: true });
   });
 
   test('the sidebar leads to every page, which complains of nothing and asks no other host', async () => {
@@ -89,6 +98,25 @@ describe('the site of these pages, in Chromium', () => {
     expect(await readGround()).toBe(light);
   });
 
+  test('each link of each page leads to a file of the site, and to a heading in it', () => {
+    const files = globSync('**/*.html', { cwd: out });
+    const htmls = new Map(files.map((file) => [file, readFileSync(join(out, file), 'utf8')]));
+    const broken = [...htmls].flatMap(([file, html]) =>
+      [...html.matchAll(/ (?:href|src)="([^"]*)"/g)].flatMap(([, link = '']) => {
+        if (/^(?:https?|data|mailto):/.test(link)) return [];
+        const [path = '', anchor] = link.split('#');
+        const target = path === '' ? file : posix.join(posix.dirname(file), path);
+        const leads =
+          anchor === undefined
+            ? existsSync(join(out, target))
+            : htmls.get(target)?.includes(` id="${anchor}"`);
+        return leads ? [] : `${file}: ${link}`;
+      }),
+    );
+    expect(files.length).toBeGreaterThan(100);
+    expect(broken).toEqual([]);
+  });
+
   test('each page shows the version', () => {
     const { version } = JSON.parse(readFileSync(join(root, 'apps/gateway/package.json'), 'utf8'));
     expect(readFileSync(join(out, 'docs/login.html'), 'utf8')).toContain(`>${version}<`);
@@ -97,7 +125,7 @@ describe('the site of these pages, in Chromium', () => {
 
 /** Builds a site of a small repository. @returns its folder */
 function buildFrom(files: Readonly<Record<string, string>>): string {
-  const folder = createFolder();
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-site-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const common = {
     'apps/gateway/package.json': '{ "version": "1.2.3" }',
