@@ -25,7 +25,7 @@ async function git(cwd: string, ...words: readonly string[]): Promise<string> {
 }
 
 /** What no package depends on, and the generator does not change. Without it, an install and the checks take less time. */
-const unneeded = /^(\.changeset|deploy|test|test-docs)\//;
+const unneeded = /^(\.changeset|deploy|site|test|test-docs)\//;
 
 /** Copies the files of this checkout, as they are now, with their dependencies installed. */
 async function copyRepository(folder: string): Promise<void> {
