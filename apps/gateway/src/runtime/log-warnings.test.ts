@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { GatewayConfig } from '../config/types.ts';
 import { createCertificateWarnings, logConfigWarnings } from './log-warnings.ts';
 
@@ -34,6 +34,10 @@ test('each config warning is logged, and those that check.acknowledge covers are
   expect(lines).toHaveLength(3);
 });
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 test('a certificate is reported each day in its last 14 days, and no longer when it is renewed', () => {
   vi.useFakeTimers();
   const messages: string[] = [];
@@ -60,5 +64,4 @@ test('a certificate is reported each day in its last 14 days, and no longer when
   certificateWarnings.load(materialFor(90));
   vi.advanceTimersByTime(60 * day);
   expect(messages).toHaveLength(3);
-  vi.useRealTimers();
 });
