@@ -340,7 +340,7 @@ export const fileSchema = z.strictObject({
         })
         .meta({ minimum: 1 })
         .describe(
-          "Wrong passwords per user in `window`. After that, no password of this user is sent to the directory. Set it below the directory's own limit.",
+          "Wrong passwords per user in `window`. After that, only a password that was correct before is sent to the directory. Set it at least 2 below the directory's own limit.",
         )
         .default(3),
       window: duration(
