@@ -68,7 +68,7 @@ describe('one mistake is one error, and it has a fix', () => {
       mistake: 'a negative number',
       text: `lockout: { maxFailures: -1 }\n${entry}`,
       problem:
-        "1:25: lockout.maxFailures: must be at least 1: this guard is always on: write a number below the directory's own limit, or 1000 if it locks no accounts",
+        "1:25: lockout.maxFailures: must be at least 1: this guard is always on: write a number at least 2 below the directory's own limit, or 1000 if it locks no accounts",
     },
     {
       mistake: 'a number of the gateway that is too small',

@@ -334,7 +334,7 @@ export const fileSchema = z.strictObject({
         .superRefine((count, context) => {
           const params = {
             problem: 'must be at least 1: this guard is always on',
-            fix: "write a number below the directory's own limit, or 1000 if it locks no accounts",
+            fix: "write a number at least 2 below the directory's own limit, or 1000 if it locks no accounts",
           };
           if (count < 1) context.addIssue({ code: 'custom', params });
         })
