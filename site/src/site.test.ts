@@ -36,7 +36,7 @@ describe('the site of these pages, in Chromium', () => {
     await (await shareBrowser()).close();
   });
 
-  test('the sidebar leads to every page, which complains of nothing and asks no other host', async () => {
+  test('the sidebar leads to every page, which complains of nothing and calls no other host', async () => {
     const index = readFileSync(join(root, 'docs/README.md'), 'utf8');
     const linked = [...index.matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) =>
       nameOutput(posix.join('docs', link)),
