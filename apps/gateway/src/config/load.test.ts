@@ -23,6 +23,7 @@ describe('a valid config', () => {
       pluginFiles: [join(folder.path, 'probe.js')],
       server: {
         listen: { host: '127.0.0.1', port: 8080 },
+        authorize: false,
         apiAudiences: [],
         reviewTimeout: 10_000,
         maxBodySize: 262_144,

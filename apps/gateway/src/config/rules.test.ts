@@ -41,6 +41,12 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       expected: '3:17: server.drainTimeout: "8d" is too long: write at most 7d',
     },
     {
+      name: 'an authorization webhook without a place for blocks',
+      parts: { server: '  authorize: true' },
+      expected:
+        '3:3: server.authorize: needs a Redis in which replicas find the blocks: add cache.redis, or remove this key',
+    },
+    {
       name: 'a body beyond kube-apiserver',
       parts: { server: '  maxBodySize: 4MiB' },
       expected: 'server.maxBodySize: "4MiB" is too big: write at most 3MiB (kube-apiserver itself',

@@ -23,6 +23,11 @@ export function checkRules(
     addressRule(file, 'admin', 'server'),
     addressRule(file, 'login', 'server'),
     addressRule(file, 'login', 'admin'),
+    makeRule([at('server.authorize'), at('cache.redis')], () => isWithoutBlocks(file), {
+      message: 'needs a Redis in which replicas find the blocks',
+      fix: 'add cache.redis, or remove this key',
+      at: 'key',
+    }),
     less(at('server.maxTokenSize'), 'server.maxBodySize', 'a token has to fit into a body'),
     less(at('cache.redis.timeout'), 'server.reviewTimeout', 'authenticators would have no time'),
     ...(Array.isArray(file.authenticators)
@@ -40,6 +45,10 @@ export function checkRules(
     const problem = reads.every(isValid) && check();
     return problem ? [{ path: reads[0], ...problem }] : [];
   });
+}
+
+function isWithoutBlocks({ server, cache }: FileConfig): boolean {
+  return server.authorize && cache.redis === undefined;
 }
 
 function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: string): Rule {

@@ -91,6 +91,9 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     8080,
   ),
   tls: tls.exactOptional(),
+  authorize: booleanKey(
+    'Whether `POST /authorize` denies blocked users, groups and credentials each request to the cluster, as an authorization webhook of kube-apiserver. It never allows anything. See docs/authorize.md.',
+  ).default(false),
   apiAudiences: textListKey(
     "The API server's own audiences, as in its `--api-audiences`. They apply to a review that names no audience.",
   ).default([]),

@@ -47,7 +47,7 @@ export function createSharedState(
     logger,
     onForeign: metrics.foreignKeys,
     startsWithoutBlocks: () => running.config.cache.redis?.startWithoutBlocks !== false,
-    hasSessions: () => running.config.login !== undefined,
+    hasSessions: () => running.config.login !== undefined || running.config.server.authorize,
     onAdopted(entry) {
       metrics.adopted(entry);
       onEntry(entry);

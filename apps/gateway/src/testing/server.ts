@@ -56,6 +56,7 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   const settings: TestServer['settings'] = {
     listen: { host: '127.0.0.1', port: 0 },
     apiAudiences: [],
+    authorize: false,
     // A review that ends sooner was not ended by it.
     reviewTimeout: anHour,
     maxBodySize: 256 * 1024,

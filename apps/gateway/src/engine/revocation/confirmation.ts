@@ -90,7 +90,12 @@ function throwUnconfirmed(error: unknown): never {
 
 /** Whether gateways of an older version can't read an entry. */
 function isNewKind(entry: Entry): boolean {
-  return entry.kind === 'jti' || entry.kind === 'sid' || isFactorEntry(entry);
+  return (
+    entry.kind === 'jti' ||
+    entry.kind === 'sid' ||
+    entry.kind === 'credential' ||
+    isFactorEntry(entry)
+  );
 }
 
 /** The state of a published entry. `lost`: it is gone, and nothing has superseded it. */

@@ -62,6 +62,8 @@ export function createEndedSessions(callLimit = 1_000) {
 
   return {
     has: (token: string): boolean => digests.size > 0 && digests.has(digestToken(token)),
+    /** Says what `has` does, for a caller that has not got the token. @param digest see `digestToken` */
+    hasDigest: (digest: string): boolean => digests.has(digest),
     /** Adds a session that this process has ended. It refuses the session from now on, and the next poll publishes that. */
     add(digest: string): void {
       if (digests.has(digest)) return;

@@ -110,6 +110,18 @@ describe('a block', () => {
     expect(list.findByCredential({ jti: 'a', sid: 'b' })).toBeUndefined();
   });
 
+  test('of a credential ID blocks what has it, by the way of its scheme', () => {
+    const { list } = createListWithClock();
+    const certificate = entry({ revision: 1, kind: 'credential', name: 'X509SHA256=ab' });
+    const token = entry({ revision: 2, kind: 'token', name: 'cd' });
+    list.merge([certificate, token]);
+    expect(list.findByCredentialId({ kind: 'credential', name: 'X509SHA256=ab' })).toEqual(
+      certificate,
+    );
+    expect(list.findByCredentialId({ kind: 'token', name: 'cd' })).toEqual(token);
+    expect(list.findByCredentialId({ kind: 'credential', name: 'cd' })).toBeUndefined();
+    expect(list.findByCredentialId({ kind: 'jti', name: 'X509SHA256=ab' })).toBeUndefined();
+  });
   test('is ended by an unblock, and by nothing older', () => {
     const { list } = createListWithClock();
     const block = entry({ revision: 5 });

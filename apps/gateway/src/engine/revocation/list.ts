@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Credential } from '@sallyport/authenticator';
 import { z } from 'zod';
+import type { CredentialSubject } from './credential-id.ts';
 
 /** One entry of the revocation list. Names are as Kubernetes sees them, prefix included. */
 export const entrySchema = z.object({
@@ -15,9 +16,9 @@ export const entrySchema = z.object({
   action: z.enum(['revoke', 'block', 'unblock', 'unlock', 'factor-invite', 'factor-reset']),
   /**
    * What `name` is. `token`: the token's SHA-256, 64 hexadecimal digits. `jti`, `sid`: see `Credential`; `shortenId` shortens very
-   * long ones. `all`: every user.
+   * long ones. `credential`: any other credential ID of kube-apiserver, see `readCredentialId`. `all`: every user.
    */
-  kind: z.enum(['user', 'group', 'token', 'jti', 'sid', 'all']),
+  kind: z.enum(['user', 'group', 'token', 'jti', 'sid', 'credential', 'all']),
   /** It is '' for `all`. */
   name: z.string(),
   /** Its place in the order of all entries: higher than that of every earlier one. */
@@ -48,6 +49,14 @@ export interface Blocks
 export interface LoginBlocks
   extends Pick<Blocks, 'findByUser' | 'findByCredential' | 'isUnknown'>,
     Pick<RevocationList, 'findByTokenDigest'> {}
+
+/** The blocks as a request to the cluster is checked against them. */
+export interface AccessBlocks
+  extends Pick<Blocks, 'findByUser' | 'isUnknown'>,
+    Pick<RevocationList, 'findByCredentialId'> {
+  /** Milliseconds since the list was last read. Infinity: there was none. Undefined: there is no Redis. */
+  readonly age: number | undefined;
+}
 
 /** The revocation list as a cache uses it. */
 export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoked'> {
@@ -107,11 +116,11 @@ export function createRevocationList(now: () => number, wall: () => number) {
     },
     /** @returns the block that is in force for the token, whoever its user is */
     findByToken: (token: string) =>
-      index.blockedTokens.size === 0
+      index.blockedIds.token.size === 0
         ? undefined
-        : findInForce(index.blockedTokens, digestToken(token)),
+        : findInForce(index.blockedIds.token, digestToken(token)),
     /** Finds what `findByToken` does, for a caller that has not kept the token. @param digest see {@link digestToken} */
-    findByTokenDigest: (digest: string | undefined) => findInForce(index.blockedTokens, digest),
+    findByTokenDigest: (digest: string | undefined) => findInForce(index.blockedIds.token, digest),
     /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
     findByUser(username: string, groups: readonly string[]): Entry | undefined {
       const { blockedUsers, blockedGroups } = index;
@@ -123,7 +132,10 @@ export function createRevocationList(now: () => number, wall: () => number) {
     },
     /** @returns the block that is in force for a token with these ids, whoever issued it */
     findByCredential: ({ jti, sid }: Credential) =>
-      findInForce(index.blockedJtis, jti) ?? findInForce(index.blockedSids, sid),
+      findInForce(index.blockedIds.jti, jti) ?? findInForce(index.blockedIds.sid, sid),
+    /** @returns the block that is in force for a credential ID of kube-apiserver */
+    findByCredentialId: ({ kind, name }: CredentialSubject) =>
+      findInForce(index.blockedIds[kind], name),
     /**
      * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
      * lost its last writes, does not lift a block.
@@ -244,8 +256,11 @@ function indexEntries(entries: readonly Entry[]) {
     revokedAll: Math.max(0, ...select('revoke', 'all').map(({ revision }) => revision)),
     blockedUsers: blocks('user'),
     blockedGroups: blocks('group'),
-    blockedTokens: blocks('token'),
-    blockedJtis: blocks('jti'),
-    blockedSids: blocks('sid'),
+    blockedIds: {
+      token: blocks('token'),
+      jti: blocks('jti'),
+      sid: blocks('sid'),
+      credential: blocks('credential'),
+    },
   };
 }

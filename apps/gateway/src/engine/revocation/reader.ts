@@ -4,6 +4,7 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { createEndedSessions } from './ended-sessions.ts';
 import {
+  type AccessBlocks,
   type Blocks,
   createRevocationList,
   type Entry,
@@ -57,7 +58,7 @@ export interface ReaderDependencies {
 
 interface SharedDependencies
   extends Omit<ReaderDependencies, 'list' | 'sharedClock' | 'afterPoll'> {
-  /** Whether the config has sessions: then a poll also synchronizes ended sessions. Default: it has none. */
+  /** Whether a poll also synchronizes ended sessions: the config has a login server, or denies access. Default: it does not. */
   readonly hasSessions?: () => boolean;
 }
 
@@ -91,11 +92,15 @@ export function createSharedRevocations({
     isRevoked: list.isRevoked,
     refresh: reader.refresh,
   };
-  const blocks: Blocks & LoginBlocks = {
+  const blocks: Blocks & LoginBlocks & AccessBlocks = {
     findByToken: list.findByToken,
     findByTokenDigest: list.findByTokenDigest,
     findByUser: list.findByUser,
     findByCredential: list.findByCredential,
+    findByCredentialId: list.findByCredentialId,
+    get age() {
+      return reader.age;
+    },
     get isUnknown() {
       return reader.isUnknown;
     },
