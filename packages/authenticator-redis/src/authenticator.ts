@@ -8,7 +8,7 @@ import { knownMasters, type Redis, RedisProblem } from '@sallyport/redis-connect
 import { decideByRecord } from './decide.ts';
 import type { RedisOptions } from './options.ts';
 import { type FoundRecord, ignoreMoved, openStore, readRecord, type Store } from './store.ts';
-import { digestToken, mistakeIn, tokenShape } from './token.ts';
+import { digestToken, isOwnToken, mistakeIn, tokenShape } from './token.ts';
 import { createSessionExtender, createUseNotes } from './uses.ts';
 
 /**
@@ -33,6 +33,7 @@ export async function createRedisAuthenticator(
     tokenStore: storeName(options, store),
     recognizes: shape.matches,
     whyUnrecognized: shape.whyNot,
+    isIssued: isOwnToken,
     async authenticate(token, { signal, trace }) {
       signal.throwIfAborted();
       if (!shape.matches(token)) return { kind: 'no-opinion' };

@@ -58,6 +58,14 @@ export interface Recognizing {
    * @returns undefined when the token does not look like one of its own
    */
   whyUnrecognized?(token: string): string | undefined;
+
+  /**
+   * Returns whether Sallyport has made the token: it has so many random bits that no one can find it by its digest. With
+   * `server.authorize`, kube-apiserver then gets the token's SHA-256 as a credential ID, so that `sallyport revoke` and `block` end it
+   * within seconds. It is called only for a token that was accepted, without any I/O and without a throw. Leave it out if users or other
+   * systems choose the tokens.
+   */
+  isIssued?(token: string): boolean;
 }
 
 /** Checkable authenticators let `sallyport check` find what does not work before a user does. */

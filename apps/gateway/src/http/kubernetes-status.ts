@@ -14,9 +14,13 @@ const reasons = {
   429: 'TooManyRequests',
   431: 'BadRequest',
   500: 'InternalError',
+  503: 'ServiceUnavailable',
 } as const;
 
-/** The status codes of errors. 503 and 504 are left out on purpose: see `reasons`. */
+/**
+ * The status codes of errors. 504 is left out on purpose: see `reasons`. Only an access review is answered with 503, since a token review has
+ * answers of its own for what could not be checked.
+ */
 export type StatusCode = keyof typeof reasons;
 
 /**

@@ -26,12 +26,23 @@ export function createBodyReader(
   limits = arrivingLimits,
   setting = ' (server.maxBodySize)',
 ): (context: Context) => Promise<unknown> {
+  const readText = createTextReader(maxBodySize, timeout, limits, setting);
+  return async (context) => parseJson(await readText(context));
+}
+
+/** Reads JSON bodies as {@link createBodyReader} does, and leaves it to its caller to parse them. */
+export function createTextReader(
+  maxBodySize: () => number,
+  timeout: number,
+  limits = arrivingLimits,
+  setting = ' (server.maxBodySize)',
+): (context: Context) => Promise<string> {
   const beginBody = createArrivingBodies(limits, timeout);
-  return async (context) => {
+  return (context) => {
     const limit = maxBodySize();
     requireType(context, 'application/json');
     if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit, setting);
-    return parseJson(await arrival(context.req, limit, setting, beginBody));
+    return arrival(context.req, limit, setting, beginBody);
   };
 }
 

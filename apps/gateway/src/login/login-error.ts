@@ -13,6 +13,7 @@ const codes = {
   429: 'too-many-requests',
   431: 'bad-request',
   500: 'internal-error',
+  503: 'unavailable',
 } as const satisfies Readonly<Record<StatusCode, string>>;
 
 /** The codes of errors in answers. The set is closed, since clients read them. */
@@ -31,8 +32,7 @@ type LoginErrorCode =
   | 'wrong-invitation'
   | 'enrolment-ended'
   | 'too-many-factors'
-  | 'duplicate-factor'
-  | 'unavailable';
+  | 'duplicate-factor';
 
 type LoginErrorExtras = Pick<LoginError, 'retryAfter' | 'isGuess' | 'details'>;
 

@@ -13,10 +13,12 @@ import { answerErrors, refuseUnmatched } from '../http/answer-errors.ts';
 import { announceEnd } from '../http/connections.ts';
 import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
 import { isClosed } from '../http/http-server.ts';
+import { createKindTurns, type WaitForTurn } from '../http/kind-turns.ts';
 import { StatusError } from '../http/kubernetes-status.ts';
 import type { ConnectionLimits, InFlightCounter } from '../http/limits.ts';
 import { createBodyReader } from '../http/read-body.ts';
 import type { TlsMaterial } from '../http/tls.ts';
+import { type AccessReviews, createAccessReviewHandler } from './access-review.ts';
 import { type ClientCheck, createClientCheck } from './client-certificate.ts';
 import { createReviewContext, type ReviewContext, readHops } from './review-context.ts';
 import { createReviewReporter, type OnReview } from './review-report.ts';
@@ -28,6 +30,7 @@ interface ReviewServerOptions {
   /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
   readonly authenticate: (token: string, context: ChainContext) => Decision | Promise<Decision>;
   readonly inFlight: InFlightCounter;
+  readonly access: AccessReviews;
   readonly logger: Logger;
   /** They are called with each review, in this order. */
   readonly observers: readonly OnReview[];
@@ -51,7 +54,7 @@ export async function startReviewServer(options: ReviewServerOptions) {
     limits: options.limits,
     maxConnectionAge: () => settings().maxConnectionAge,
     // As many again may still arrive, or be refused.
-    neededRequests: () => 2 * settings().maxInFlight,
+    neededRequests: () => 2 * settings().maxInFlight * (settings().authorize ? 2 : 1),
     logger,
     identifyRefused: clients.identifyRefused,
     createApp: (connections, { bodyTimeout }) =>
@@ -83,8 +86,11 @@ function isSameClient(current: TlsMaterial, renewed: TlsMaterial): boolean {
   );
 }
 
+/** The maximum number of reviews of one kind that begin in one turn of the event loop. */
+const reviewsInTurn = 8;
+
 /**
- * Creates the Koa app behind `POST /authenticate`: the whole path of a request, from the outside in.
+ * Creates the Koa app behind `POST /authenticate` and `POST /authorize`: the whole path of a request, from the outside in.
  *
  * @param bodyTimeout milliseconds for a body to arrive, and again to end if it is refused before that
  */
@@ -94,9 +100,26 @@ function createReviewApp(
   connections: ConnectionAccess,
   clients: ClientCheck,
 ): Koa {
-  const { logger } = options;
+  const { logger, settings } = options;
+  const waitForTurn = createKindTurns<'token' | 'access'>(reviewsInTurn);
+  const logUnknownPath = createUnknownPathLog(logger);
   const router = new Router({ strict: true, sensitive: true });
-  router.post('/authenticate', createReviewHandler(options, bodyTimeout));
+  router.post('/authenticate', createReviewHandler(options, bodyTimeout, waitForTurn));
+  const refuse = (context: Context): never => {
+    logUnknownPath(context);
+    throw new StatusError(404, 'not found: server.authorize is off at this gateway');
+  };
+  router.post(
+    '/authorize',
+    createAccessReviewHandler({
+      ...options.access,
+      settings,
+      waitForTurn,
+      bodyTimeout,
+      refuse,
+      logger,
+    }),
+  );
   const app = new Koa();
   app.use(announceEnd(connections.isLastAnswer));
   app.use(answerErrors(logger, bodyTimeout));
@@ -106,7 +129,7 @@ function createReviewApp(
     return next();
   });
   app.use(router.routes());
-  app.use(refuseUnmatched('POST', notFound, createUnknownPathLog(logger)));
+  app.use(refuseUnmatched('POST', notFound, logUnknownPath));
   // Only a failure after an answer has begun arrives here, for example that the caller has gone.
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
@@ -127,6 +150,7 @@ function createUnknownPathLog(logger: Logger): (context: Context) => void {
 function createReviewHandler(
   options: ReviewServerOptions,
   bodyTimeout: number,
+  waitForTurn: WaitForTurn<'token'>,
 ): (context: Context) => Promise<void> {
   const { settings, authenticate, inFlight, observers, logger } = options;
   const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
@@ -142,11 +166,12 @@ function createReviewHandler(
     let end: ReviewResult | Error = { kind: 'no-opinion' };
     try {
       const body = await readBody(context);
-      const { maxInFlight, maxTokenSize, reviewTimeout } = settings();
+      const { authorize, maxInFlight, maxTokenSize, reviewTimeout } = settings();
       // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
       leave = inFlight.enter(maxInFlight);
       if (leave === undefined)
         throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
+      if (authorize) await waitForTurn('token');
       request = parseTokenReview(body);
       if (isCheckable(request.token, maxTokenSize)) {
         reviewContext = createReviewContext(

@@ -21,6 +21,7 @@ import { type Provenance, withAudiences, withProvenance } from '../engine/chain/
 import { type Directory, withDirectory } from '../engine/directory/with-directory.ts';
 import type { Blocks } from '../engine/revocation/list.ts';
 import { withBlocks } from '../engine/revocation/with-blocks.ts';
+import { withCredentialIds } from '../engine/revocation/with-credential-ids.ts';
 import { withEnded } from '../engine/sessions/with-ended.ts';
 import { type SessionDependencies, withSessions } from '../engine/sessions/with-sessions.ts';
 
@@ -38,6 +39,8 @@ export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
   /** Undefined: nothing is cached, whatever the config says. */
   readonly cache?: Omit<CacheDependencies, 'clocks'> | undefined;
   readonly blocks: Blocks;
+  /** Whether users get the IDs of their credentials: `server.authorize`. Default: they do not. */
+  readonly hasCredentialIds?: boolean;
   /** Undefined: identities are as the backend gives them. */
   readonly provenance?: Provenance | undefined;
 }
@@ -83,7 +86,7 @@ export function assembleGuard(
 }
 
 /**
- * Stacks the layers of one authenticator: blocks(provenance(directory(policy(audiences(cache(checkedDecision(guard(plugin)))))))).
+ * Stacks the layers of one authenticator: credentialIds(blocks(provenance(directory(policy(audiences(cache(checkedDecision(guard(plugin))))))))).
  *
  * The cache has checked decisions. Audiences, policy and blocks check cached answers as well as fresh ones. Inside of the
  * policy, the subject of a refusal is the name as the backend knows it; blocks use the names that the policy makes. Provenance
@@ -103,7 +106,9 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   const stamped = provenance
     ? withProvenance(withGroups, config.name, provenance, directory?.config.authenticator)
     : withGroups;
-  const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
+  const blocking = withBlocks(stamped, config.name, options.blocks, logger);
+  const isRandom = (token: string) => sessions !== undefined || plugin.isIssued?.(token) === true;
+  const authenticator = options.hasCredentialIds ? withCredentialIds(blocking, isRandom) : blocking;
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }

@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import { ConfigError, FixableError, SettingError } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { createKnownGoodTokens } from '../engine/chain/admission.ts';
+import { decideAccess } from '../engine/revocation/access-denial.ts';
 import { authority } from '../http/http-server.ts';
 import {
   connectionsWithin,
@@ -240,7 +241,14 @@ function createGenerations(
 
 /** Opens all addresses, or none. */
 async function listen(
-  { running, inFlight, health, metrics, observers }: Awaited<ReturnType<typeof createParts>>,
+  {
+    running,
+    inFlight,
+    health,
+    metrics,
+    observers,
+    shared,
+  }: Awaited<ReturnType<typeof createParts>>,
   tls: TlsOfAddresses,
   logger: Logger,
 ) {
@@ -280,6 +288,11 @@ async function listen(
     settings: () => running.config.server,
     authenticate: (token, context) => running.generation.authenticate(token, context),
     inFlight,
+    access: {
+      decide: (subject) => decideAccess(shared.blocks, shared.ended, subject),
+      inFlight: observers.accessInFlight,
+      observers: observers.accessReviews,
+    },
     observers: observers.reviews,
     logger,
     limits,

@@ -258,6 +258,7 @@ function sharedParts(
     onAbandoned,
     prefixes: identityPrefixes(config.authenticators),
     apiAudiences: () => config.server.apiAudiences,
+    hasCredentialIds: config.server.authorize,
     cache: caching && {
       ...caching,
       redis: redis && (caching.createTier ?? createRedisTier)(redis, clocks),

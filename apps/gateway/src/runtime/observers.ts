@@ -30,6 +30,7 @@ import {
   createStatusCollector,
   type StatusSources,
 } from '../observe/status-page/collector.ts';
+import type { OnAccessReview } from '../review/access-report.ts';
 import { createReviewLog } from '../review/review-report.ts';
 import type { RunningGeneration } from './running.ts';
 import type { SharedState } from './shared-state.ts';
@@ -74,6 +75,9 @@ export function createObservers(gateway: ObservedGateway) {
       audit.review,
       status.record,
     ],
+    /** The functions that are called with each access review, in this order. */
+    accessReviews: [] as readonly OnAccessReview[],
+    accessInFlight: createInFlightCounter(),
     logins: logins.observers,
     loginsInFlight: logins.inFlight,
     sessionObserver: logins.sessionObserver,

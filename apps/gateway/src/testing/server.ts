@@ -1,9 +1,11 @@
 import type { AuthenticateContext, Decision } from '@sallyport/authenticator';
 import { onTestFinished, vi } from 'vitest';
 import type { ServerConfig } from '../config/types.ts';
+import type { AccessDecision, AccessSubject } from '../engine/revocation/access-denial.ts';
 import type { ConnectionLimits } from '../http/limits.ts';
 import { createInFlightCounter, type InFlightCounter } from '../http/limits.ts';
 import type { TlsMaterial } from '../http/tls.ts';
+import type { AccessReport } from '../review/access-report.ts';
 import { createReviewLog, type ReviewOutcome } from '../review/review-report.ts';
 import { type ReviewServer, startReviewServer } from '../review/review-server.ts';
 
@@ -16,6 +18,8 @@ export interface LogLine {
 
 export interface TestServer extends ReviewServer {
   readonly inFlight: InFlightCounter;
+  readonly accessInFlight: InFlightCounter;
+  readonly accessReports: readonly AccessReport[];
   readonly log: LogLine[];
   readonly outcomes: [ReviewOutcome, string | undefined][];
   readonly settings: { -readonly [Key in keyof ServerConfig]: ServerConfig[Key] };
@@ -25,6 +29,8 @@ type Authenticate = (token: string, context: AuthenticateContext) => Promise<Dec
 
 interface Overrides {
   readonly authenticate?: Authenticate;
+  /** By default there is no opinion about any request to the cluster. */
+  readonly decide?: (subject: AccessSubject) => AccessDecision;
   readonly settings?: Partial<ServerConfig>;
   readonly limits?: Partial<ConnectionLimits>;
   readonly tls?: TlsMaterial;
@@ -70,10 +76,19 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   const { lines: log, logger } = createLog();
   const outcomes: TestServer['outcomes'] = [];
   const inFlight = createInFlightCounter();
+  const accessInFlight = createInFlightCounter();
+  const accessReports: AccessReport[] = [];
+  const report = (accessReport: AccessReport) => void accessReports.push(accessReport);
+  const noOpinion = (): AccessDecision => ({ kind: 'no-opinion' });
   const server = await startReviewServer({
     settings: () => settings,
     authenticate: overrides.authenticate ?? (async () => alice),
     inFlight,
+    access: {
+      inFlight: accessInFlight,
+      decide: overrides.decide ?? noOpinion,
+      observers: [report],
+    },
     logger,
     observers: [
       createReviewLog(logger, () => performance.now()),
@@ -83,7 +98,7 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
     ...(overrides.tls && { tls: overrides.tls }),
   });
   onTestFinished(() => server.close());
-  return { ...server, inFlight, log, outcomes, settings };
+  return { ...server, inFlight, accessInFlight, accessReports, log, outcomes, settings };
 }
 
 /**
