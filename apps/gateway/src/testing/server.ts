@@ -31,6 +31,8 @@ interface Overrides {
   readonly authenticate?: Authenticate;
   /** By default there is no opinion about any request to the cluster. */
   readonly decide?: (subject: AccessSubject) => AccessDecision;
+  /** Whether the observer of access reviews throws. */
+  readonly failsToObserve?: boolean;
   readonly settings?: Partial<ServerConfig>;
   readonly limits?: Partial<ConnectionLimits>;
   readonly tls?: TlsMaterial;
@@ -78,7 +80,10 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   const inFlight = createInFlightCounter();
   const accessInFlight = createInFlightCounter();
   const accessReports: AccessReport[] = [];
-  const report = (accessReport: AccessReport) => void accessReports.push(accessReport);
+  const report = (accessReport: AccessReport) => {
+    if (overrides.failsToObserve) throw new Error('an observer failed');
+    accessReports.push(accessReport);
+  };
   const noOpinion = (): AccessDecision => ({ kind: 'no-opinion' });
   const server = await startReviewServer({
     settings: () => settings,
