@@ -40,11 +40,27 @@ type EndedAccessReview = Omit<AccessReport, 'version' | 'outcome'>;
 
 /** Reports each access review to every observer, in their order. */
 export function createAccessReporter(observers: readonly OnAccessReview[], logger: Logger) {
-  return ({ id, at, seconds, client, request, result }: EndedAccessReview): AccessReport => {
+  return ({
+    id,
+    at: startedAt,
+    seconds,
+    client,
+    request,
+    result,
+  }: EndedAccessReview): AccessReport => {
     const version =
       request && (request.apiVersion === 'authorization.k8s.io/v1' ? 'v1' : 'v1beta1');
     const outcome = describeOutcome(result);
-    const report: AccessReport = { id, at, seconds, client, version, outcome, request, result };
+    const report: AccessReport = {
+      id,
+      at: startedAt,
+      seconds,
+      client,
+      version,
+      outcome,
+      request,
+      result,
+    };
     for (const observe of observers) {
       try {
         observe(report);

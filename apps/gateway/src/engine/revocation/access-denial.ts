@@ -23,8 +23,8 @@ export type AccessDecision =
 export const maxListAge = 10_000;
 
 const noOpinion: AccessDecision = Object.freeze({ kind: 'no-opinion' });
-const ended: AccessDecision = Object.freeze({ kind: 'ended' });
-const unknown: AccessDecision = Object.freeze({ kind: 'unknown' });
+const endedSession: AccessDecision = Object.freeze({ kind: 'ended' });
+const unknownList: AccessDecision = Object.freeze({ kind: 'unknown' });
 
 /** Decides about a request to the cluster. A block that is known denies, however old the list is. */
 export function decideAccess(
@@ -37,10 +37,10 @@ export function decideAccess(
   if (block !== undefined) return { kind: 'blocked', block };
   const hasEnded = ({ kind, name }: (typeof credentials)[number]) =>
     kind === 'token' && endedSessions.hasDigest(name);
-  if (credentials.some(hasEnded)) return ended;
+  if (credentials.some(hasEnded)) return endedSession;
   // Without a list the age is undefined.
   const isRecent = blocks.age !== undefined && blocks.age <= maxListAge;
-  return blocks.isUnknown || !isRecent ? unknown : noOpinion;
+  return blocks.isUnknown || !isRecent ? unknownList : noOpinion;
 }
 
 function findCredentialBlock(

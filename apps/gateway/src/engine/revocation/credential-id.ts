@@ -1,9 +1,9 @@
 import { shortenId } from '../chain/decision.ts';
-import type { Entry } from './list.ts';
 
 /** What a block of a credential ID names. */
 export interface CredentialSubject {
-  readonly kind: Extract<Entry['kind'], 'token' | 'jti' | 'sid' | 'credential'>;
+  /** As in an entry of the revocation list. */
+  readonly kind: 'token' | 'jti' | 'sid' | 'credential';
   readonly name: string;
 }
 
