@@ -20,7 +20,7 @@ export type AccessDecision =
   | { readonly kind: 'unknown' };
 
 /** The maximum age of the revocation list with which someone passes, in milliseconds. kube-apiserver's caches are added to it. */
-export const maxListAge = 10_000;
+const maxListAge = 10_000;
 
 const noOpinion: AccessDecision = Object.freeze({ kind: 'no-opinion' });
 const endedSession: AccessDecision = Object.freeze({ kind: 'ended' });
